@@ -18,6 +18,9 @@ COLUMN = "account_id"
 FIRST = "accounts"
 """The table beside which the others lie: the rows of an account are all on one node."""
 
+ACCOUNT_PARAMETER = "p_account"
+"""The parameter with which each function of the database that is about one account names it."""
+
 LOCAL = frozenset({"alembic_version"})
 """Tables of the coordinator alone: no statement joins them with others."""
 
@@ -67,17 +70,24 @@ _TABLES = text(
 )
 _FUNCTIONS = text(
     """
-    SELECT p.oid::regprocedure::text FROM pg_proc AS p
+    SELECT p.oid::regprocedure::text, :account = ANY (coalesce(p.proargnames, '{}'))
+    FROM pg_proc AS p
     WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
         SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     ) AND NOT EXISTS (
         SELECT FROM pg_dist_object AS o WHERE o.classid = 'pg_proc'::regclass AND o.objid = p.oid
+        AND (
+            o.distribution_argument_index IS NOT NULL
+            OR :account <> ALL (coalesce(p.proargnames, '{}'))
+        )
     )
     ORDER BY p.prokind = 'a', 1
     """
 )
-"""The functions that the other nodes do not know, those that aggregates are made of first."""
+"""The functions that the other nodes do not know, those that aggregates are made of first, and
+those of one account that would not run on its node.
+"""
 
 _WRITERS = text(
     """
@@ -97,6 +107,18 @@ _DISTRIBUTE = text("SELECT create_distributed_table(:name, :column, colocate_wit
 _COPY = text("SELECT create_reference_table(:name)")
 _FORGET = text("SELECT truncate_local_data_after_distributing_table(CAST(:name AS regclass))")
 _SPREAD = text("SELECT create_distributed_function(CAST(:name AS regprocedure))")
+_SPREAD_BY_ACCOUNT = text(
+    """
+    SELECT create_distributed_function(
+        CAST(:name AS regprocedure), :account, colocate_with => :beside, force_delegation => true
+    )
+    """
+)
+"""The function runs as a whole on the node of the account, over the connection of the caller.
+
+Run on the coordinator, one with its owner's rights would ask over another connection, as the owner:
+it would not see what the caller's transaction has changed, and Citus refuses that.
+"""
 _ONE_BY_ONE = text("SET citus.multi_shard_modify_mode = 'sequential'")
 
 
@@ -159,8 +181,12 @@ def distribute_new(connection: Connection) -> list[str]:
         place(connection, table)
     for name in (table.name for table in missing):
         connection.execute(_FORGET, {"name": name})
-    for (name,) in connection.execute(_FUNCTIONS).all():
-        connection.execute(_SPREAD, {"name": name})
+    of_account = {"account": ACCOUNT_PARAMETER}
+    for name, is_of_account in connection.execute(_FUNCTIONS, of_account).all():
+        if is_of_account:
+            connection.execute(_SPREAD_BY_ACCOUNT, {"name": name, "beside": FIRST, **of_account})
+        else:
+            connection.execute(_SPREAD, {"name": name})
     return [table.name for table in missing]
 
 

@@ -138,7 +138,11 @@ def test_the_main_job_is_done_on_three_nodes(place: Place) -> None:
             answer = api.delete(f"/v1/keys/{trader.key_id}", params={"associated_data": "delete"})
             assert answer.status_code == 202, answer.text
             location = f"/v1/operations/{answer.json()['id']}"
-            assert eventually(partial(_has_succeeded, api, location)), api.get(location).text
+            assert eventually(partial(_has_succeeded, api, location)), [
+                api.get(location).text,
+                *(process.text for process in workers),
+                place.cluster.errors.most_common(5),
+            ]
     for process in workers:
         assert process.process.poll() is None, process.text
         assert process.is_clean, process.text

@@ -33,7 +33,8 @@ class Target(NamedTuple):
     The first column holds the bot's own id. `members` reads the first columns from an item; `given`
     names the remaining ones. `repeated` compares the columns `compared`, which `stated` reads
     from an item, with what is stored under the ids, and returns for each item its number, from 1,
-    whether it is the same, and the columns `looked_at` as they are stored.
+    and whether it is the same. `looked_at` returns columns as they are stored, after the number; it
+    is a statement of its own, since on several nodes the function that compares asks them itself.
     """
 
     kind: DataKind
@@ -44,7 +45,7 @@ class Target(NamedTuple):
     stated: Callable[[Any], tuple[Any, ...]]
     statement: Statement
     repeated: TextClause
-    looked_at: tuple[str, ...]
+    looked_at: TextClause | None
 
     def column(self, name: str) -> ColumnElement[Any]:
         return self.kind.table.c[name]
@@ -89,16 +90,19 @@ def _target(
         ON CONFLICT (account_id, bot_id, {name}) DO NOTHING
         RETURNING {name}
         """  # noqa: S608  # built from constants only, here and below
-    looked = "".join(f", stored.{column}" for column in looked_at)
-    repeated = f"""
-        SELECT number, same{looked}
+    repeated = """
+        SELECT number, same
         FROM same_as_stored(
             :kind, :account_id, :bot_id, CAST(:compared AS text[]), CAST(:items AS jsonb)
-        ) AS repeated
-        JOIN unnest(CAST(:ids AS text[])) WITH ORDINALITY AS reported (name, number) USING (number)
+        )
+        """
+    looked = f"""
+        SELECT number, {", ".join(f"stored.{column}" for column in looked_at)}
+        FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS reported (name, number)
         JOIN {table.name} AS stored ON stored.account_id = :account_id
             AND stored.bot_id = :bot_id AND stored.{name} = reported.name
         """  # noqa: S608
+    ids = bindparam("ids", type_=ARRAY(Text()))
     return Target(
         kind=kind,
         columns=columns,
@@ -112,9 +116,8 @@ def _target(
             bindparam("kind", kind.name, type_=Text()),
             bindparam("compared", list(compared), type_=ARRAY(Text())),
             bindparam("items", type_=Text()),
-            bindparam("ids", type_=ARRAY(Text())),
         ),
-        looked_at=looked_at,
+        looked_at=text(looked).bindparams(*of_batch[:2], ids) if looked_at else None,
     )
 
 

@@ -78,7 +78,7 @@ class Repeats(ABC, Generic[ItemType]):
     ) -> dict[int, Verdict]:
         """Return the verdicts on items that are the same in what was compared.
 
-        `same` holds the columns `target.looked_at` as they are stored, by place.
+        `same` holds the columns of `target.looked_at` as they are stored, by place.
         """
 
 
@@ -162,7 +162,7 @@ class SymbolRepeats(Repeats[ItemType]):
 
 
 class _StoredTrade(NamedTuple):
-    """The columns `TRADES.looked_at`. Without a settle asset it has no P&L either."""
+    """The columns of `TRADES.looked_at`. Without a settle asset it has no P&L either."""
 
     key_id: UUID
     symbol: str

@@ -159,18 +159,22 @@ class IngestRepository:
         """Compare rows of `target.compared` with those stored under their ids.
 
         Returns for the place of each whose id is stored whether it is the same, and the columns
-        `target.looked_at` as stored.
+        of `target.looked_at` as stored.
         """
-        found = await self._session.execute(
-            target.repeated,
-            {
-                "account_id": self._account_id,
-                "bot_id": self._bot_id,
-                "ids": [name for name, *_ in rows],
-                "items": items_text(target, rows),
-            },
-        )
-        return {number - 1: tuple(rest) for number, *rest in found}
+        of = {"account_id": self._account_id, "bot_id": self._bot_id}
+        items = {"items": items_text(target, rows)}
+        compared = await self._session.execute(target.repeated, of | items)
+        same = {number - 1: (fits,) for number, fits in compared}
+        if target.looked_at is None or not same:
+            return same
+        ids = {"ids": [name for name, *_ in rows]}
+        found = await self._session.execute(target.looked_at, of | ids)
+        # One that was purged in between is no more.
+        return {
+            number - 1: same[number - 1] + tuple(columns)
+            for number, *columns in found
+            if number - 1 in same
+        }
 
     async def complete(self, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Complete trades without P&L with rows of an id and the columns `CONTRACT`, each id once.
