@@ -28,6 +28,13 @@ TABLES = """
         count(*) OVER (PARTITION BY colocation_id) AS beside
     FROM citus_tables WHERE table_name::text NOT LIKE 'audit_months.%'"""
 
+NOT_ON_ITS_NODE = """
+    SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    AND 'p_account' = ANY (proargnames) AND oid NOT IN (
+        SELECT objid FROM pg_dist_object WHERE classid = 'pg_proc'::regclass AND force_delegation
+    )"""
+"""The functions of one account that would not run on the account's node."""
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Citus]:
@@ -67,6 +74,7 @@ def are_distributed(cluster: Citus, database: str) -> None:
     found = kinds(cluster, database)
     assert found["reference"] == ACCOUNTLESS
     assert found["distributed"] == tables(cluster, database) - ACCOUNTLESS - LOCAL
+    assert cluster.fetch(database, NOT_ON_ITS_NODE) == []
 
 
 async def on(url: str, look: object) -> None:
