@@ -164,7 +164,7 @@ class IngestRepository:
         of = {"account_id": self._account_id, "bot_id": self._bot_id}
         items = {"items": items_text(target, rows)}
         compared = await self._session.execute(target.repeated, of | items)
-        same = {number - 1: (fits,) for number, fits in compared}
+        same: dict[int, tuple[Any, ...]] = {number - 1: (fits,) for number, fits in compared}
         if target.looked_at is None or not same:
             return same
         ids = {"ids": [name for name, *_ in rows]}
