@@ -5,6 +5,7 @@ the server was restarted, or another one has taken over. All of them are replace
 use.
 """
 
+import logging
 import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,6 +33,10 @@ class _Generation:
 
 
 _GENERATIONS: WeakKeyDictionary[Pool, _Generation] = WeakKeyDictionary()
+
+
+# SQLAlchemy names a pool's logger after its class: it is to be as quiet as those of its own.
+logging.getLogger(f"{__name__}.LeanPool").setLevel(logging.WARNING)
 
 
 class LeanPool(AsyncAdaptedQueuePool):
