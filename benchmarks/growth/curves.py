@@ -21,7 +21,7 @@ from app.process.startup import intervals, open_context
 from app.settings import Mode, Role, Settings
 from benchmarks.growth.calls import checks, readings
 from benchmarks.growth.measuring import Cost, Meter, lowest
-from benchmarks.growth.scene import Scene, set_scene
+from benchmarks.growth.scene import Refused, Scene, set_scene
 from benchmarks.growth.seeding import grow
 from benchmarks.growth.sweeps import Sweep, catalogue_refresher, sweeps
 
@@ -114,6 +114,7 @@ class Curves:
 
     def __init__(self) -> None:
         self._curves: dict[tuple[str, str], Curve] = {}
+        self.refused: list[tuple[int, str]] = []
 
     @property
     def all(self) -> list[Curve]:
@@ -127,12 +128,18 @@ class Curves:
         for task in measured.tasks:
             await task.turn()  # what was due before
         for call in await readings(measured.document, measured.scene, all_ways=whole):
-            self.note(size, call.name, "reading", await lowest(meter, call.run, _times(whole)))
+            try:
+                self.note(size, call.name, "reading", await lowest(meter, call.run, _times(whole)))
+            except Refused:
+                self.refused.append((size, call.name))
         for task in measured.tasks:
             await self._sweep(size, meter, task, _times(whole))
         for calls in checks(measured.scene).values() if whole else ():
             for call in calls:
-                self.note(size, call.name, "check", await lowest(meter, call.run, TIMES))
+                try:
+                    self.note(size, call.name, "check", await lowest(meter, call.run, TIMES))
+                except Refused:
+                    self.refused.append((size, call.name))
 
     async def _sweep(self, size: int, meter: Meter, task: Sweep, times: int) -> None:
         await task.settle()
@@ -193,6 +200,8 @@ async def measure(
             report(f"measuring at {size:,} keys")
             await curves.at(size, measured, meter, whole=whole)
             begin = size
+    for size, name in curves.refused:
+        report(f"no answer in time at {size:,} keys: {name}")
     return curves.all
 
 
