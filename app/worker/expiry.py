@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, insert, or_, select, update
+from sqlalchemy import case, insert, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import AnyRow, new_id
@@ -34,17 +34,24 @@ _NEAREST = case(
 )
 # One range of the index for each announcement, so that keys which wait for their next one are not
 # looked at.
-_DUE = (
-    MAY_EXPIRE,
-    or_(
-        *(
-            (_KEYS.c.expiry_announced == last)
-            & (_KEYS.c.expires_at <= NOW + timedelta(days=following))
-            for last, following in zip((None, *_DESCENDING), (*_DESCENDING, 0), strict=True)
-        )
-    ),
-)
-_CANDIDATES = select(_KEYS.c.account_id, _KEYS.c.id).where(*_DUE).limit(BATCH)
+_RANGES = [
+    (_KEYS.c.expiry_announced == last) & (_KEYS.c.expires_at <= NOW + timedelta(days=following))
+    for last, following in zip((None, *_DESCENDING), (*_DESCENDING, 0), strict=True)
+]
+_DUE = (MAY_EXPIRE, or_(*_RANGES))
+# Each range in its order: PostgreSQL expects many keys in it, since most are neither announced nor
+# close to their end, and would look for the first few of them in the whole table.
+_CANDIDATES = union_all(
+    *(
+        select(_KEYS.c.account_id, _KEYS.c.id)
+        .where(MAY_EXPIRE, one)
+        .order_by(_KEYS.c.expires_at)
+        .limit(BATCH)
+        .subquery()
+        .select()
+        for one in _RANGES
+    )
+).limit(BATCH)
 
 
 async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:

@@ -15,6 +15,7 @@ READINGS = frozenset(
         "app.domains.analytics.rollups:_CUT_LATELY",
         "app.domains.analytics.rollups:mark_cut_days",
         "app.worker.presence:announce_offline",
+        "app.worker.expiry:_CANDIDATES",
         "app.worker.expiry:announce_expiry",
         "claim_import",
         "claim_operation",
