@@ -159,7 +159,9 @@ async def deletions_in_turns(world: World, split: Split) -> None:
         await report(
             trading.bot,
             "signals",
-            *(item("signals", str(n), NOW - timedelta(seconds=n)) for n in range(5)),
+            *(
+                item("signals", str(n), NOW - timedelta(seconds=n)) for n in range(12)
+            ),  # more batches than are deleted at once
         )
         answer = await trading.user.post("/v1/data-deletions", {"scope": "all"})
         assert answer.status_code == 202, answer.text

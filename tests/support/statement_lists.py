@@ -81,7 +81,6 @@ NOT_SENT_HERE = frozenset(
         "app.domains.keys.margin_modes:MarginModes.newest",
         "app.domains.keys.margin_modes:MarginModes.share",
         "app.domains.keys.margin_modes:MarginModes.shared",
-        "app.domains.operations.claims:another_waits",  # asked by a long purge
         "app.domains.runtime.stream.listener:_listen_until_lost",
         "app.domains.webhooks.repository:WebhookRepository.has_event",
         "app.pipeline.idempotency:IdempotencyRepository.release",
