@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from alembic import command
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from app.db.engine import Database, open_database
+from app.db.failures import sqlstate
 from app.db.migrate import alembic_config, migrate
 from app.worker.housekeeping import make_audit_months
 from tests.support.database import Server, database_copy, execute
@@ -16,6 +18,7 @@ from tests.support.database import Server, database_copy, execute
 PARTITIONS = """
     SELECT relname, pg_get_expr(relpartbound, pg_class.oid) AS bound FROM pg_class
     JOIN pg_inherits ON inhrelid = pg_class.oid WHERE inhparent = 'audit_events'::regclass"""
+_LOCK_NOT_AVAILABLE = "55P03"
 ACCOUNT = "00000000-0000-0000-0000-000000000001"
 HEAD = f"INSERT INTO audit_heads (account_id, sequence, mac) VALUES ('{ACCOUNT}', 0, '')"  # noqa: S608  # text of our own
 ENTRY = (
@@ -63,10 +66,20 @@ async def test_this_month_and_the_next_three_are_made_once(owned: Database) -> N
     assert await make_audit_months(owned.sessions) == 0
 
     await run(owned, *(f"DROP TABLE audit_months.{month(ahead)}" for ahead in range(4)))
-    made = await asyncio.gather(*(make_audit_months(owned.sessions) for _ in range(6)))
+    made = await asyncio.gather(*(_made_in_some_turn(owned) for _ in range(6)))
 
     assert sum(made) == 4
     assert set(await found(owned)) == expected
+
+
+async def _made_in_some_turn(database: Database) -> int:
+    """Make months as a worker does: who waits a second for a lock tries again at its next turn."""
+    while True:
+        try:
+            return await make_audit_months(database.sessions)
+        except DBAPIError as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                raise
 
 
 async def test_entries_without_a_month_are_stored_and_their_month_is_left_out(
