@@ -215,6 +215,8 @@ def migrate(
     url = settings.direct_database_url or settings.database_url
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    if check and distribute:
+        raise typer.BadParameter("--check changes nothing. Give it without --distribute.")
     if check:
         from app.commands.check_migrations import check_migrations
 
