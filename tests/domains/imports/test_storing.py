@@ -376,4 +376,6 @@ async def test_each_stored_row_is_looked_up_alone(world: World, on_error: str) -
     operation = (await user.get(answer.headers["location"])).json()
     assert operation["receipt"]["imported"]["duplicate"] == rows
     assert len(counting.read) > 1
-    assert sum(counting.read.values()) <= 8 * rows, counting.read
+    # Seven or nine entries a row, as dead ones are still there; a row that is not looked up
+    # alone reads its whole batch, a hundred.
+    assert sum(counting.read.values()) <= 16 * rows, counting.read
