@@ -9,10 +9,12 @@ It exits with 1 if a budget is missed or something could not be measured, and wi
 missed but rounds disagree whether one is kept, and their median does not keep it.
 """
 
+import logging
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -51,6 +53,8 @@ def bench(
         with_latency, measures = _chosen(only)
     except ValueError as unknown:
         raise typer.BadParameter(str(unknown)) from None
+    # Parts of the service that run in this process would tell what they do between the lines.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     began = time.monotonic()
     rows: list[Row] = []
     took: dict[str, float] = {}

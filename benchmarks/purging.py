@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import make_url, text
@@ -38,7 +40,7 @@ _PLAIN = text(
 )
 
 
-def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3) -> Row:
+def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 5) -> Row:
     """Measure from the call that deletes until the operation has finished, worker included.
 
     In each round both delete equally many rows of similar keys, alternately; the median of the
@@ -68,17 +70,16 @@ async def _round(
 ) -> tuple[float, float]:
     """Return the seconds of the plain DELETE, and of the deletion of a key with its data."""
     plain, purged = (_add_key(service, token, 2 * number + half) for half in (1, 2))
-    owner = make_url(url).set(username="botkeys_owner").render_as_string(hide_password=False)
-    database = _open(owner)
-    try:
-        async with database.engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            for key in (plain, purged):
-                await connection.execute(_FILL, {"rows": rows, "key": key})
-            await connection.execute(text("VACUUM ANALYZE trades"))
-            by_hand = await _timed_delete(connection, plain)
-    finally:
-        await database.close()
+    async with _connected(url, "botkeys_owner") as one, _connected(url, "botkeys_owner") as other:
+        await asyncio.gather(
+            one.execute(_FILL, {"rows": rows, "key": plain}),
+            other.execute(_FILL, {"rows": rows, "key": purged}),
+        )
+        await one.execute(text("VACUUM ANALYZE trades"))
+        async with _connected(url, "postgres") as superuser:
+            # Or whichever of the two comes next writes these rows to the disk besides.
+            await superuser.execute(text("CHECKPOINT"))
+        by_hand = await _timed_delete(one, plain)
     worker = _open(url)
     try:
         began = time.perf_counter()
@@ -95,6 +96,17 @@ async def _round(
 
 class NotDeleted(Exception):
     """The operation did not delete all rows, so its time is meaningless."""
+
+
+@asynccontextmanager
+async def _connected(url: str, user: str) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection of this user, on which each statement commits by itself."""
+    database = _open(make_url(url).set(username=user).render_as_string(hide_password=False))
+    try:
+        async with database.engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+    finally:
+        await database.close()
 
 
 async def _timed_delete(connection: AsyncConnection, key: str) -> float:
