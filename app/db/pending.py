@@ -21,12 +21,13 @@ _NOT_ALLOWED = "42501"
 _BLOCKING = "ACCESS EXCLUSIVE"
 _MADE = re.compile(r"^CREATE TABLE (\w+)")
 _STATEMENTS = (
-    (re.compile(r"^ALTER TABLE (?:\w+\.)?(\w+) VALIDATE "), "SHARE UPDATE EXCLUSIVE"),
     (
-        # https://www.postgresql.org/docs/current/sql-altertable.html: options of columns and tables
+        # https://www.postgresql.org/docs/current/sql-altertable.html: a check of what is there, or
+        # options of a column or a table; alone, since the strongest lock of all actions is taken
         re.compile(
             r"^ALTER TABLE (?:ONLY )?(?:\w+\.)?(\w+)"
-            r" (?:(?:ALTER(?: COLUMN)? \w+ )?(?:RE)?SET \(|ALTER(?: COLUMN)? \w+ SET STATISTICS )"
+            r" (?:VALIDATE CONSTRAINT \w+|(?:ALTER(?: COLUMN)? \w+ )?(?:RE)?SET \([^)]*\)"
+            r"|ALTER(?: COLUMN)? \w+ SET STATISTICS -?\d+)\s*;?\s*$"
         ),
         "SHARE UPDATE EXCLUSIVE",
     ),

@@ -88,7 +88,10 @@ async def test_the_check_writes_nothing_and_says_what_it_may_not_read(
 
 
 def test_locks_are_those_of_statements_on_tables_that_were_there_before() -> None:
-    """The strongest of each table; what a function's body does, it does later."""
+    """The strongest of each table; what a function's body does, it does later.
+
+    Of several actions in one statement the strongest counts, taken as the strongest of all.
+    """
     sql = """
 CREATE TABLE fresh (
     id uuid
@@ -98,6 +101,9 @@ CREATE UNIQUE INDEX ix_keys ON keys (id);
 ALTER TABLE trades VALIDATE CONSTRAINT ck_trades;
 ALTER TABLE releases ALTER COLUMN account_id SET (n_distinct = 100);
 ALTER TABLE signals ALTER COLUMN account_id SET NOT NULL;
+ALTER TABLE funding ALTER account_id SET (n_distinct = 100), ADD COLUMN more text;
+ALTER TABLE webhooks VALIDATE CONSTRAINT ck_one, VALIDATE CONSTRAINT ck_other;
+ALTER TABLE accounts ALTER COLUMN account_id SET STATISTICS 500;
 UPDATE trades SET fees = 0;
 UPDATE bots SET name = name;
 ALTER TABLE bots ADD COLUMN more text;
@@ -107,11 +113,14 @@ $$;
 UPDATE alembic_version SET version_num='0002';
 """
     assert effects_of(sql) == (
+        Effect("accounts", "SHARE UPDATE EXCLUSIVE"),
         Effect("bots", "ACCESS EXCLUSIVE"),
+        Effect("funding", "ACCESS EXCLUSIVE"),
         Effect("keys", "SHARE"),
         Effect("releases", "SHARE UPDATE EXCLUSIVE"),
         Effect("signals", "ACCESS EXCLUSIVE"),
         Effect("trades", "SHARE UPDATE EXCLUSIVE"),
+        Effect("webhooks", "ACCESS EXCLUSIVE"),
     )
 
 
