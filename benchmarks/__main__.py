@@ -52,7 +52,7 @@ def bench(
     try:
         with_latency, measures = _chosen(only)
     except ValueError as unknown:
-        raise typer.BadParameter(str(unknown)) from None
+        raise typer.BadParameter(f"{unknown}, latency") from None
     # Parts of the service that run in this process would tell what they do between the lines.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     began = time.monotonic()
