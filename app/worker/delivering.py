@@ -77,21 +77,37 @@ class DeliveryMetrics:
             registry.register(metric)
 
 
-async def fan_out(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Make the deliveries of all new events; return how many."""
-    total = 0
-    while True:
-        async with sessions() as session:
-            accounts = await outbox.accounts_with_news(session)
+class FanOut:
+    """The making of deliveries of one worker.
+
+    It touches accounts that have news, and beside them, in turn, a few accounts with webhooks.
+    """
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._after = outbox.START
+
+    async def turn(self) -> int:
+        """Make the deliveries of all new events; return how many."""
+        async with self._sessions() as session:
+            behind, self._after = await outbox.accounts_behind(session, self._after)
+        total = await self._make(behind)
+        while True:
+            async with self._sessions() as session:
+                accounts = await outbox.accounts_with_news(session)
+            made = await self._make(accounts)
+            total += made
+            if len(accounts) < outbox.ACCOUNTS_AT_ONCE or not made:
+                return total
+
+    async def _make(self, accounts: list[UUID]) -> int:
         random.shuffle(accounts)  # several workers begin with different ones
         made = 0
         for account_id in accounts:
-            async with sessions.begin() as session:
+            async with self._sessions.begin() as session:
                 made += await outbox.make_deliveries(session, account_id)
             beat()
-        total += made
-        if len(accounts) < outbox.ACCOUNTS_AT_ONCE or not made:
-            return total
+        return made
 
 
 class Deliverer:

@@ -17,7 +17,7 @@ from app.db.failures import is_of_database
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.kit.tracing import Traces
 from app.worker.catalogue_refresh import refresh_due
-from app.worker.delivering import Deliverer, fan_out
+from app.worker.delivering import Deliverer, FanOut
 from app.worker.expiry import announce_expiry
 from app.worker.gauges import Gauges
 from app.worker.housekeeping import make_audit_months, sweep
@@ -67,9 +67,8 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
 
 def webhook_tasks(database: Database, deliverer: Deliverer) -> list[Task]:
     """Return the tasks that send webhooks; they call what users name, and read events alone."""
-    sessions = database.sessions
     return [
-        Task("fan_out", 0.5, lambda: fan_out(sessions)),
+        Task("fan_out", 0.5, FanOut(database.sessions).turn),
         Task("deliver", 0.5, deliverer.turn, (OUTBOX,)),
     ]
 

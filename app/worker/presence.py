@@ -53,7 +53,10 @@ _ANNOUNCE = Statement(
             INSERT INTO event_heads AS head (account_id, sequence)
             SELECT :account, count(*) FROM named HAVING count(*) > 0
             ON CONFLICT (account_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
-            RETURNING account_id, sequence
+            RETURNING account_id, sequence, watched
+        ), noted AS (
+            INSERT INTO webhook_news (account_id)
+            SELECT :account FROM head WHERE account_id = :account AND watched
         ), added AS (
             INSERT INTO events (account_id, id, type, at, environment, key_id, bot_id, data)
             SELECT :account, head.sequence - counted.number + named.number, 'bot.offline',

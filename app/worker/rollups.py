@@ -5,12 +5,17 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Date, and_, cast, func, or_, select
+from sqlalchemy import Date, Exists, and_, cast, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import aliased
 
-from app.db.models import StaleDay
+from app.db.clock import NOW
+from app.db.models import Operation, StaleDay
+from app.db.models.deletion import DELETIONS, UNFINISHED
 from app.domains.analytics.rollups import QUIET, WAIT, mark_cut_days, recompute
+from app.domains.deletion.scopes import marks_of
+from app.domains.operations.repository import MARKS
 from app.worker.watch import beat
 
 DAYS_AT_ONCE = 7
@@ -28,7 +33,8 @@ class _Due(NamedTuple):
     days: list[date]
 
 
-_PAST = StaleDay.day < cast(func.timezone("UTC", func.clock_timestamp()), Date)
+_PLACE = (StaleDay.account_id, StaleDay.environment, StaleDay.day)
+_PAST = StaleDay.day < cast(func.timezone("UTC", NOW), Date)
 
 
 async def recompute_due(
@@ -64,23 +70,40 @@ async def recompute_due(
 async def _due(
     sessions: async_sessionmaker[AsyncSession], wait: timedelta, left: set[tuple[UUID, str]]
 ) -> list[_Due]:
-    """Return the stale days of the accounts that have waited longest."""
-    now = func.clock_timestamp()
-    first, last = func.min(StaleDay.marked_at), func.max(StaleDay.marked_at)
-    query = (
-        select(StaleDay.account_id, StaleDay.environment, StaleDay.day)
-        .group_by(StaleDay.account_id, StaleDay.environment, StaleDay.day)
-        .having(or_(first <= now - wait, and_(_PAST, last <= now - QUIET)))
-        .order_by(first, StaleDay.day)
-        .limit(MARKED_AT_ONCE)
-    )
-    async with sessions.begin() as session:
-        rows = (await session.execute(query)).all()
+    """Return the stale days of the accounts that have waited longest.
+
+    Days are found by the marks that are due, not among all that wait.
+    """
     found: dict[tuple[UUID, str], list[date]] = {}
-    for account_id, environment, day in rows:
-        if (account_id, environment) not in left:
-            found.setdefault((account_id, environment), []).append(day)
+    async with sessions.begin() as session:
+        for due in (
+            StaleDay.marked_at <= NOW - wait,
+            and_(_PAST, StaleDay.marked_at <= NOW - QUIET, ~_marked_within(QUIET)),
+        ):
+            query = (
+                select(*_PLACE)
+                .where(due)
+                .group_by(*_PLACE)
+                .order_by(func.min(StaleDay.marked_at), StaleDay.day)
+                .limit(MARKED_AT_ONCE)
+            )
+            for account_id, environment, day in await session.execute(query):
+                days = found.setdefault((account_id, environment), [])
+                if day not in days:
+                    days.append(day)
+    for place in left:
+        found.pop(place, None)
     return [_Due(*place, days[:DAYS_AT_ONCE]) for place, days in found.items()]
+
+
+def _marked_within(time: timedelta) -> Exists:
+    newer = aliased(StaleDay)
+    return exists().where(
+        newer.account_id == StaleDay.account_id,
+        newer.environment == StaleDay.environment,
+        newer.day == StaleDay.day,
+        newer.marked_at > NOW - time,
+    )
 
 
 async def recompute_past(
@@ -127,13 +150,29 @@ async def _past_days(
     return _Due(account_id, environment, [day for place, day in found if place == environment])
 
 
+LATELY = timedelta(hours=1)
+"""For how long after a deletion its days are looked for: the sweep that marks them comes round in
+minutes, in the worker that deletes.
+"""
+
+_CUT_LATELY = select(Operation.account_id, Operation.scope).where(
+    Operation.kind.in_(DELETIONS),
+    or_(UNFINISHED, Operation.finished_at > NOW - LATELY),
+)
+"""The deletions that alone can have cut a day lately, with the marks that they set."""
+
+
 async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
     """Mark all days with deleted trades for recomputation; return how many."""
     total = 0
-    while True:
-        async with sessions.begin() as session:
-            done = await mark_cut_days(session, MARKED_AT_ONCE)
-        total += done
-        beat()
-        if done < MARKED_AT_ONCE:
-            return total
+    async with sessions() as session:
+        deletions = (await session.execute(_CUT_LATELY)).all()
+    for account_id, scope in deletions:
+        for mark in marks_of(scope) if MARKS in scope else ():
+            done = MARKED_AT_ONCE
+            while done == MARKED_AT_ONCE:
+                async with sessions.begin() as session:
+                    done = await mark_cut_days(session, account_id, mark, MARKED_AT_ONCE)
+                total += done
+                beat()
+    return total

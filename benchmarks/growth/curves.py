@@ -40,10 +40,9 @@ ACCEPTED = {
     r"/v1/dashboard( .*)?": f"{OF_THE_ACCOUNT}: it counts those in each state",
     r"/v1/(keys|bots) (?!sort=).*": f"{OF_THE_ACCOUNT}, where few of many fit",
     r"cut_days": "reads the days of each account that something was deleted in within the hour",
-    r"fan_out": "looks at each active webhook, so that a change writes nothing for any",
     r"presence": "looks at each bot that is online, so that a heartbeat changes no index",
 }
-"""What may grow, and why: patterns of names. The last three alone grow with other accounts."""
+"""What may grow, and why: patterns of names. The last two alone grow with other accounts."""
 
 _CONNECTIONS = 4
 _LIMITS: dict[str, Any] = {

@@ -91,9 +91,12 @@ MADE_DUE: dict[str, tuple[str, ...]] = {
         BY account_id LIMIT :due) AS one ON CONFLICT DO NOTHING
         """,
         """
-        INSERT INTO operations (account_id, id, kind, status, scope, finished_at)
-        SELECT account_id, gen_random_uuid(), 'delete_data', 'succeeded', '{}', now()
-        FROM (SELECT DISTINCT account_id FROM trade_days ORDER BY account_id LIMIT :due) AS one
+        INSERT INTO operations (account_id, id, kind, status, finished_at, scope)
+        SELECT account_id, gen_random_uuid(), 'delete_data', 'succeeded', now(),
+            jsonb_build_object('marks', jsonb_build_array(jsonb_build_object(
+                'environment', environment, 'key_id', key_id, 'cutoff', now())))
+        FROM (SELECT DISTINCT ON (account_id) account_id, environment, key_id
+            FROM trade_days WHERE scope = 1 ORDER BY account_id LIMIT :due) AS one
         """,
     ),
     "purge": (
@@ -115,6 +118,10 @@ MADE_DUE: dict[str, tuple[str, ...]] = {
         UPDATE webhooks SET sequence = (SELECT event_heads.sequence FROM event_heads WHERE
         event_heads.account_id = webhooks.account_id) - 1 WHERE (account_id, id) IN (SELECT
         account_id, id FROM webhooks WHERE sequence > 0 ORDER BY account_id, id LIMIT :due)
+        """,
+        """
+        INSERT INTO webhook_news (account_id) SELECT DISTINCT account_id FROM webhooks JOIN
+        event_heads USING (account_id) WHERE webhooks.sequence < event_heads.sequence
         """,
     ),
     "deliver": (

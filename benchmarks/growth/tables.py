@@ -83,6 +83,8 @@ def _owned(ratio: float) -> str:
     return "FROM" + _ALL_OWNERS.format(each=each)
 
 
+_HOOKED = _each(0.02, "accounts", one_of_ten=False)
+
 FILLED = (
     Filled(
         "accounts",
@@ -209,8 +211,11 @@ FILLED = (
     ),
     Filled(
         "event_heads",
-        "account_id sequence",
-        "SELECT account_id, keys FROM growth.accounts",
+        "account_id sequence watched",
+        f"""
+        SELECT account_id, keys, account_id IN (SELECT one.account_id {_HOOKED})
+        FROM growth.accounts
+        """,  # noqa: S608  # as above
     ),
     Filled(
         "events",
@@ -349,7 +354,7 @@ FILLED = (
         f"""
         SELECT one.account_id, growth.id('03b', n), decode(repeat('e1', 60), 'hex'), '{{}}',
             'standard', one.keys
-        {_each(0.02, "accounts", one_of_ten=False)}
+        {_HOOKED}
         """,
     ),
     # All have arrived. One of five is of the big account's own webhook, if it has one.

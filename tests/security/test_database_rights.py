@@ -245,7 +245,7 @@ NOT_PURGE = [
     *(
         f"INSERT INTO {table} DEFAULT VALUES"
         for table in sorted(Base.metadata.tables)
-        if table not in {*DERIVED, "bot_events", "events", "event_heads"}
+        if table not in {*DERIVED, "bot_events", "events", "event_heads", "webhook_news"}
     ),
     "SELECT body FROM idempotency_records",
     "SELECT account_id FROM idempotency_records",

@@ -22,7 +22,7 @@ from app.domains.webhooks.schedule import PAUSES
 from app.domains.webhooks.sender import Sender
 from app.process.outbound import outbound_of
 from app.simulator import Simulator
-from app.worker.delivering import CLAIM, Deliverer, DeliveryMetrics, fan_out
+from app.worker.delivering import CLAIM, Deliverer, DeliveryMetrics, FanOut
 from app.worker.delivery_slots import DeliveryLimits
 from tests.conftest import open_world
 from tests.support.receiver import Arrived, Receiver, hang, receiver, status
@@ -59,13 +59,14 @@ class Worker:
         )
         self.sessions = context.database.sessions
         self.metrics = DeliveryMetrics()
+        self.fan_out = FanOut(self.sessions).turn
         members.setdefault("turn_seconds", 0.05)
         self.deliverer = Deliverer(
             self.sessions, context.api.webhooks, sender, allowed, self.metrics, **members
         )
 
     async def turn(self) -> int:
-        await fan_out(self.sessions)
+        await self.fan_out()
         begun = await self.deliverer.turn()
         await self.deliverer.idle()
         return begun
@@ -328,7 +329,7 @@ async def test_what_is_deleted_or_stopped_meanwhile_is_not_sent(
     await happen(alice)
     await happen(bob)
     async with working(busy_world) as worker:
-        await fan_out(worker.sessions)
+        await worker.fan_out()
         await alice.patch(f"/v1/webhooks/{stopped['id']}", {"active": False})
         answer = await bob.post("/v1/data-deletions", {"scope": "all"})
         assert answer.status_code == 202
@@ -368,7 +369,7 @@ async def test_what_a_dead_worker_had_claimed_is_sent_by_another(
     hooks.answers["/hook"] = hang
     await happen(user)
     dead, other = Worker(busy_world), Worker(busy_world)
-    await fan_out(dead.sessions)
+    await dead.fan_out()
     assert await dead.deliverer.turn() == 1
     for task in dead.deliverer._running:
         task.cancel()  # as a kill does: nothing is recorded and nothing given back
@@ -397,7 +398,7 @@ async def test_a_worker_that_stops_gives_back_what_it_had_not_sent(
     hooks.answers["/hook"] = hang
     await happen(user)
     async with working(busy_world, grace=0.05) as stopping:
-        await fan_out(stopping.sessions)
+        await stopping.fan_out()
         await stopping.deliverer.turn()
     (delivery,) = await deliveries(user, hook)
     assert (delivery["status"], delivery["attempts"]) == ("pending", 0)
@@ -419,7 +420,7 @@ async def test_receivers_that_hang_do_not_hold_up_the_others(
         await happen(user, f"bot {number}")
     limits = DeliveryLimits(total=8, of_account=8, of_webhook=4)
     async with working(busy_world, limits=limits, grace=0.05, turn_seconds=5) as worker:
-        await fan_out(worker.sessions)
+        await worker.fan_out()
         turning = asyncio.create_task(worker.deliverer.turn())
         async with asyncio.timeout(15):
             while len([one for one in hooks.arrived if one.path == "/healthy"]) < 10:
@@ -437,7 +438,7 @@ async def test_an_outage_of_the_database_costs_no_delivery(
     hook = await added(user, hooks)
     await happen(user)
     async with working(busy_world) as worker:
-        await fan_out(worker.sessions)
+        await worker.fan_out()
         sessions, away = worker.sessions, 2
 
         class Failing:

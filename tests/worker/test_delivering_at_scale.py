@@ -8,7 +8,6 @@ from statistics import quantiles
 
 import pytest
 
-from app.worker.delivering import fan_out
 from app.worker.loop import Task, work
 from tests.support.receiver import Answer, Arrived, hang, receiver, status
 from tests.support.world import World
@@ -44,7 +43,7 @@ async def latencies(world: World, *, hanging: int) -> list[float]:
                 await added(user, hooks, "/hang" if number < hanging else "/well")
         stop = asyncio.Event()
         tasks = [
-            Task("fan_out", 0.5, lambda: fan_out(worker.sessions)),
+            Task("fan_out", 0.5, worker.fan_out),
             Task("deliver", 0.5, worker.deliverer.turn),
         ]
         working_ = asyncio.create_task(work(tasks, stop))

@@ -31,7 +31,7 @@ from app.db.models.resting_order import RestingOrders
 from app.db.models.restoration import Restoration
 from app.db.models.rollup import StaleDay, TradeDay
 from app.db.models.trading import EquitySnapshot, Funding, Signal, Trade
-from app.db.models.webhook import Webhook, WebhookDelivery
+from app.db.models.webhook import Webhook, WebhookDelivery, WebhookNews
 
 __all__ = [
     "Account",
@@ -78,4 +78,5 @@ __all__ = [
     "TradingAsset",
     "Webhook",
     "WebhookDelivery",
+    "WebhookNews",
 ]

@@ -39,6 +39,7 @@ class DeletionMark(Base):
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
         UniqueConstraint("account_id", "environment", "key_id", postgresql_nulls_not_distinct=True),
         CheckConstraint(one_of("environment", Environment), "environment"),
+        Index("ix_deletion_marks_read", "account_id", "environment", "key_id", "cutoff"),
     )
 
     account_id: Mapped[AccountId]

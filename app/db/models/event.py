@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, one_of
@@ -15,6 +15,8 @@ _NEWEST = text("id DESC")
 
 class EventHead(Base):
     """The number of an account's newest event. Who adds an event holds this row to the commit.
+
+    `watched`: a webhook waits for the account's events, so `WebhookNews` are written with them.
 
     Its lock is the last of the locking order: nothing is waited for while it is held, except by
     a statement that takes the heads of several accounts, in the order of their ids.
@@ -28,6 +30,7 @@ class EventHead(Base):
 
     account_id: Mapped[AccountId]
     sequence: Mapped[int]
+    watched: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Event(Base):

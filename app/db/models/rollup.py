@@ -99,6 +99,7 @@ class StaleDay(Base):
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
         CheckConstraint(one_of("environment", Environment), "environment"),
         Index("ix_stale_days_marked_at", "marked_at"),
+        Index("ix_stale_days_of_day", "day", "marked_at"),
     )
 
     account_id: Mapped[AccountId]

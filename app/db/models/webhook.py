@@ -51,6 +51,22 @@ class Webhook(Base):
     revision: Mapped[int] = mapped_column(server_default=text("1"))
 
 
+class WebhookNews(Base):
+    """A note that an account has events, or a webhook, that deliveries are not made of yet.
+
+    Each transaction writes its own row, so that they never wait for each other; a worker that
+    has made the deliveries deletes the rows that were there before. It goes with the head of the events.
+    """
+
+    __tablename__ = "webhook_news"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["event_heads.account_id"], ondelete="CASCADE"),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId] = mapped_column(server_default=text("gen_random_uuid()"))
+
+
 class WebhookDelivery(Base):
     """An event on its way to a webhook. Its body is made when it is sent, from the event itself.
 

@@ -13,6 +13,7 @@ from app.db.base import AnyRow
 from app.db.driver import note
 from app.db.models import Account
 from app.db.outcome import IDENTIFIED
+from app.domains.accounts.data_repository import DataCount
 from app.domains.accounts.status import COLUMNS, AccountStatus
 
 FIRST_REVISION = 1
@@ -24,7 +25,7 @@ class AccountView:
 
     account_id: UUID
     row: AnyRow | None
-    counts: list[AnyRow]
+    counts: list[DataCount]
 
     @property
     def revision(self) -> int:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from app.db.base import AnyRow
+from app.domains.accounts.data_repository import DataCount
 from app.domains.accounts.repository import AccountView
 from app.domains.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment
@@ -24,7 +24,7 @@ def account_document(view: AccountView) -> dict[str, Any]:
     }
 
 
-def _by_key(counts: list[AnyRow]) -> list[dict[str, Any]]:
+def _by_key(counts: list[DataCount]) -> list[dict[str, Any]]:
     keys: dict[UUID, dict[str, Any]] = {}
     for row in counts:
         found = keys.setdefault(
@@ -40,5 +40,5 @@ def _by_key(counts: list[AnyRow]) -> list[dict[str, Any]]:
                 "counts": dict.fromkeys(KindCounts.model_fields, 0),
             },
         )
-        found["counts"][row.kind] = row.count
+        found["counts"][row.kind] = row.number
     return list(keys.values())

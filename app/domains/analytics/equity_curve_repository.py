@@ -68,7 +68,9 @@ class CurveRepository:
         """Return the points of each settle asset in order of time, at most one for each bucket.
 
         Precomputed days are used only if buckets consist of whole days. Equity is the sum of the
-        last known values of all keys, including snapshots before the first bucket.
+        last known values of all keys, including snapshots before the first bucket. Each key's
+        snapshots are read from the newest on, the last of a bucket and then the last before it: as
+        many as there are buckets with any.
         """
         environment = selection.environment
         by_days = buckets.width % DAY == timedelta(0)
@@ -98,11 +100,15 @@ class CurveRepository:
             )
         own = f"""
             taken.account_id = :account AND taken.environment = :environment
-            AND taken.key_id = series.key_id AND taken.settle = series.settle
             {"" if selection.bot_id is None else "AND taken.bot_id = :bot"}
             AND {kept(marks, environment, "taken", "at")}
         """
         newest = "ORDER BY taken.at DESC, taken.bot_id DESC, taken.id DESC LIMIT 1"
+        begin = origin if selection.since is None else "CAST(:since AS timestamptz)"
+        end = f"{origin} + CAST(:count AS integer) * CAST(:step AS interval)"
+        if selection.until is not None:
+            end = f"least(CAST(:until AS timestamptz), {end})"
+        bucket = f"CASE WHEN taken.at < {begin} THEN -1 ELSE {number.format(at='taken.at')} END"
         query = f"""
         WITH RECURSIVE {REPORTED}, {days}
         series AS (
@@ -110,23 +116,19 @@ class CurveRepository:
             WHERE true {"" if selection.key_id is None else "AND key_id = :key"}
                 {"" if selection.bot_id is None else "AND bot_id = :bot"}
         ),
-        buckets AS (
-            SELECT n, origin + n * step AS lo, origin + (n + 1) * step AS hi
-            FROM generate_series(0, CAST(:count AS integer) - 1) AS n,
-                (SELECT {origin} AS origin, CAST(:step AS interval) AS step)
-                AS given
-        ),
         taken AS (
-            SELECT series.*, n, found.* FROM series CROSS JOIN buckets CROSS JOIN LATERAL (
-                SELECT taken.at, taken.equity FROM equity_snapshots AS taken
-                WHERE {own} AND taken.at >= lo AND taken.at < hi
-                    AND {selection.within("taken.at")}
+            SELECT series.key_id, series.settle, found.* FROM series CROSS JOIN LATERAL (
+                SELECT {bucket} AS n, taken.at, taken.equity FROM equity_snapshots AS taken
+                WHERE {own} AND taken.key_id = series.key_id AND taken.settle = series.settle
+                    AND taken.at < {end}
                 {newest}
             ) AS found
             UNION ALL
-            SELECT series.*, -1, found.* FROM series CROSS JOIN LATERAL (
-                SELECT taken.at, taken.equity FROM equity_snapshots AS taken
-                WHERE {own} AND taken.at < {origin if selection.since is None else ":since"}
+            SELECT later.key_id, later.settle, found.* FROM taken AS later CROSS JOIN LATERAL (
+                SELECT {bucket} AS n, taken.at, taken.equity FROM equity_snapshots AS taken
+                WHERE {own} AND taken.key_id = later.key_id AND taken.settle = later.settle
+                    AND later.n >= 0
+                    AND taken.at < greatest({begin}, {origin} + later.n * CAST(:step AS interval))
                 {newest}
             ) AS found
         ),

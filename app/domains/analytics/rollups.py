@@ -9,17 +9,17 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, func, or_, select, text
+from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Statement
-from app.db.models import DeletionMark, Operation, StaleDay, TradeDay
-from app.db.models.deletion import DELETIONS, UNFINISHED
+from app.db.models import StaleDay, TradeDay
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
 from app.domains.analytics.drawdown_sql import BLOCK, STEPS, folded
 from app.domains.analytics.selection import steps_of_days
 from app.domains.analytics.undeleted import kept
-from app.domains.trading.marks import read_marks
+from app.domains.trading.marks import FOREVER, Mark, read_marks
+from botkeys.exchanges.model import Environment
 
 _MARK = text(
     """
@@ -148,57 +148,34 @@ def _of_days(
     )
 
 
-LATELY = timedelta(hours=1)
-"""For how long after a deletion its days are looked for: the sweep that marks them comes round in
-minutes, in the worker that deletes.
-"""
-
-_CUT_LATELY = (
-    select(Operation.account_id)
-    .distinct()
-    .where(
-        Operation.kind.in_(DELETIONS),
-        or_(UNFINISHED, Operation.finished_at > func.statement_timestamp() - LATELY),
-    )
-)
-"""The accounts that something was deleted in, which alone can have a day that a mark cut."""
-
-
-async def mark_cut_days(session: AsyncSession, limit: int) -> int:
-    """Mark days as stale if a deletion mark covers part of them; return how many.
+async def mark_cut_days(session: AsyncSession, account_id: UUID, mark: Mark, limit: int) -> int:
+    """Mark days as stale if this deletion mark covers part of them; return how many.
 
     Queries detect such days themselves; marking them makes the queries fast again.
     """
-    done = 0
-    for account_id in (await session.scalars(_CUT_LATELY)).all():
-        if done < limit:
-            done += await _mark_cut_days(session, account_id, limit - done)
-    return done
-
-
-async def _mark_cut_days(session: AsyncSession, account_id: UUID, limit: int) -> int:
-    days, marks, stale = TradeDay.__table__, DeletionMark.__table__, StaleDay.__table__
+    days, stale = TradeDay.__table__, StaleDay.__table__
     known = select(stale.c.day).where(
         stale.c.account_id == account_id,
         *(stale.c[name] == days.c[name] for name in ("environment", "day")),
     )
+    # So the key's days, or the days up to the cut-off, are a range of an index.
+    environments = [*Environment] if mark.environment is None else [mark.environment]
     query = (
         select(days.c.environment, days.c.day)
         .distinct()
-        .join(
-            marks,
-            (marks.c.account_id == account_id)
-            & or_(marks.c.environment.is_(None), marks.c.environment == days.c.environment)
-            & or_(marks.c.key_id.is_(None), marks.c.key_id == days.c.key_id),
-        )
         .where(
             days.c.account_id == account_id,
+            days.c.environment.in_(environments),
             days.c.scope == BY_KEY,
-            days.c.first_at < marks.c.cutoff,
             ~known.exists(),
         )
         .limit(limit)
     )
+    if mark.key_id is not None:
+        query = query.where(days.c.key_id == mark.key_id)
+    if mark.cutoff != FOREVER:
+        last = mark.cutoff.astimezone(UTC).date()
+        query = query.where(days.c.first_at < mark.cutoff, days.c.day <= last)
     rows = (await session.execute(query)).all()
     for environment, day in rows:
         await mark_stale(session, account_id, environment, [day])

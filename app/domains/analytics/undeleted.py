@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.domains.trading.marks import FOREVER, Mark, cutoffs
+from app.domains.trading.marks import BEGINNING, FOREVER, Mark, cutoffs
+from app.kit.json_codec import dumps
 
 
 def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
@@ -24,6 +25,12 @@ def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
         else:
             conditions.append(f"({other} OR {name}.{time} >= {_literal(mark.cutoff)})")
     conditions += [f"{name}.key_id <> '{key_id}'" for key_id in found.deleted_keys]
+    if found.many is not None:
+        many = dumps(found.many).decode()
+        conditions.append(
+            f"{name}.{time} >= coalesce(CAST(CAST('{many}' AS jsonb)"
+            f" ->> CAST({name}.key_id AS text) AS timestamptz), '{BEGINNING}')"
+        )
     return f"({' AND '.join(conditions) or 'true'})"
 
 

@@ -1,5 +1,6 @@
 """Bots as rows, with what decides about them, read in one statement for one bot or for a page."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -127,14 +128,20 @@ def bots_sql(conditions: str = "", order: str = "", limit: str = "") -> str:
 class _Columns:
     """The SQL of `OpeningFacts`, as members of the same names."""
 
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+
     def __getattr__(self, name: str) -> object:
         kind = Boolean() if OpeningFacts.__annotations__[name] is bool else String()
-        return literal_column(FACTS[name], kind)
+        return literal_column(self._facts[name], kind)
 
 
-def blocked_sql(*, refuse_withdrawal: bool) -> str:
-    """Return the condition for bots that may not open positions, made of the rules themselves."""
-    holding = reasons(conditions_of(_Columns(), refuse_withdrawal=refuse_withdrawal))
+def blocked_sql(facts: Mapping[str, str] = FACTS, *, refuse_withdrawal: bool) -> str:
+    """Return the condition for bots that may not open positions, made of the rules themselves.
+
+    `facts` are the SQL of the members of `OpeningFacts`.
+    """
+    holding = reasons(conditions_of(_Columns(facts), refuse_withdrawal=refuse_withdrawal))
     clause = or_(*holding.values())
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
     return str(clause.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

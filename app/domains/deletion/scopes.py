@@ -25,6 +25,7 @@ def stored(marks: Iterable[Mark], **requested: Any) -> dict[str, Any]:
 
 
 def marks_of(scope: dict[str, Any]) -> list[Mark]:
+    """Return the marks that a deletion has set."""
     return [
         Mark(
             mark["environment"],

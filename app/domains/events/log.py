@@ -3,6 +3,9 @@
 The head of the account's events is locked from the first event of a transaction to its end. So an
 event with a higher number is committed later, and a reader who has seen one has missed none before
 it. That lock is the last of the order: add events after everything else.
+
+The head also says whether a webhook waits for the account's events. Only then is a row of news
+added with them, by which the worker that makes deliveries finds the account.
 """
 
 from collections.abc import Iterable
@@ -25,7 +28,10 @@ _ADD = Statement(
         WITH head AS (
             INSERT INTO event_heads AS head (account_id, sequence) VALUES (:account, 1)
             ON CONFLICT (account_id) DO UPDATE SET sequence = head.sequence + 1
-            RETURNING account_id, sequence
+            RETURNING account_id, sequence, watched
+        ), noted AS (
+            INSERT INTO webhook_news (account_id)
+            SELECT :account FROM head WHERE account_id = :account AND watched
         )
         INSERT INTO events (account_id, id, type, at, environment, key_id, bot_id, data)
         SELECT :account, sequence, :type, coalesce(:at, clock_timestamp()),

@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Exists, Select, Table, Uuid, bindparam, exists, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Exists,
+    Select,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Executor, Statement
@@ -26,11 +37,21 @@ _ACCOUNT = _EVENTS.c.account_id == bindparam("account", type_=Uuid())
 # What a mark covers is deleted for everyone who reads, also while its rows are being purged.
 _UNDELETED = or_(
     *(_EVENTS.c.type == str(name) for name in KEPT),
-    ~exists().where(
-        _MARKS.c.account_id == _EVENTS.c.account_id,
-        or_(_MARKS.c.environment.is_(None), _MARKS.c.environment == _EVENTS.c.environment),
-        or_(_MARKS.c.key_id.is_(None), _MARKS.c.key_id == _EVENTS.c.key_id),
-        _MARKS.c.cutoff > _EVENTS.c.at,
+    # Each mark that may cover an event is found by the marks' index, however many there are.
+    and_(
+        *(
+            ~exists().where(
+                _MARKS.c.account_id == _EVENTS.c.account_id,
+                environment,
+                key,
+                _MARKS.c.cutoff > _EVENTS.c.at,
+            )
+            for environment in (
+                _MARKS.c.environment.is_(None),
+                _MARKS.c.environment == _EVENTS.c.environment,
+            )
+            for key in (_MARKS.c.key_id.is_(None), _MARKS.c.key_id == _EVENTS.c.key_id)
+        )
     ),
 )
 

@@ -22,12 +22,14 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.base import AnySelect
 from app.db.driver import Statement
 from app.db.models import Bot, KeyLabel
 from app.domains.history.lists import NAMED, DataList
 from app.domains.trading.marks import KEY_IDS, Cutoffs, Mark, beyond
+from app.kit.json_codec import dumps
 
 PLACE = 3
 """The number of columns before the document's: the position of the row."""
@@ -48,7 +50,7 @@ class Shape:
     index scan of its own.
 
     Each of `parts` describes its marks: whether there is a blanket cut-off, how many marks apart
-    there are, and whether keys are deleted.
+    there are, whether keys are deleted, and whether there are so many that they are passed at once.
     """
 
     data_list: DataList
@@ -56,7 +58,7 @@ class Shape:
     state: str | None
     placed: bool
     more_symbols: int
-    parts: tuple[tuple[bool, int, bool], ...]
+    parts: tuple[tuple[bool, int, bool, bool], ...]
 
     @property
     def order(self) -> list[str]:
@@ -144,6 +146,8 @@ def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
 def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
     """Return the values of the parameters that a part has for its marks."""
     values = {f"blanket_{number}": part.blanket, f"deleted_keys_{number}": part.deleted_keys}
+    if part.many is not None:
+        values[f"many_{number}"] = dumps(part.many).decode()
     for index, mark in enumerate(part.apart):
         values[f"key_{number}_{index}"] = mark.key_id
         values[f"cutoff_{number}_{index}"] = mark.cutoff
@@ -152,7 +156,7 @@ def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
 
 def _parameters_of(shape: Shape, number: int) -> Cutoffs:
     """Return the parameters in place of the values. In a part, each mark apart belongs to a key."""
-    blanket, apart, deleted = shape.parts[number]
+    blanket, apart, deleted, many = shape.parts[number]
     of_keys: list[tuple[Any, Any]] = [
         (bindparam(f"key_{number}_{index}"), bindparam(f"cutoff_{number}_{index}"))
         for index in range(apart)
@@ -161,6 +165,7 @@ def _parameters_of(shape: Shape, number: int) -> Cutoffs:
         bindparam(f"blanket_{number}") if blanket else None,
         [Mark(None, key_id, cutoff) for key_id, cutoff in of_keys],
         bindparam(f"deleted_keys_{number}", type_=KEY_IDS) if deleted else None,
+        bindparam(f"many_{number}", type_=JSONB()) if many else None,
     )
 
 

@@ -92,6 +92,9 @@ def page_of(
         state=wanted.state,
         placed=after is not None,
         more_symbols=max(len(wanted.symbols) - 1, 0),
-        parts=tuple((p.blanket is not None, len(p.apart), bool(p.deleted_keys)) for p in parts),
+        parts=tuple(
+            (p.blanket is not None, len(p.apart), bool(p.deleted_keys), p.many is not None)
+            for p in parts
+        ),
     )
     return shape, values

@@ -11,17 +11,28 @@ from uuid import UUID
 from sqlalchemy import Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domains.bots.rows import JOINED, ONLINE, blocked_sql
-from app.domains.keys.rows import EXPIRES, FROZEN
+from app.domains.bots.rows import FACTS, JOINED, ONLINE, blocked_sql
+from app.domains.keys.rows import EXPIRES
 from app.domains.keys.states import KeyWord, Standing, key_word
 
 _ACCOUNT = bindparam("account", type_=Uuid())
+# Each scope's freezes are read once, for all keys and bots of the account.
+_FROZEN_BY = """
+    CASE
+        WHEN EXISTS (SELECT FROM freezes WHERE account_id = :account AND scope = 'account')
+            THEN 'account'
+        WHEN keys.exchange IN (SELECT exchange FROM freezes
+            WHERE account_id = :account AND scope = 'exchange') THEN 'exchange'
+        WHEN keys.id IN (SELECT key_id FROM freezes
+            WHERE account_id = :account AND scope = 'key') THEN 'key'
+    END
+"""
 _STANDING = {
     "exchange": "keys.exchange",
     "environment": "keys.environment",
     "active": "keys.active",
     "awaiting_api_key": "keys.awaiting_api_key",
-    "frozen_by": "frozen.widest",
+    "frozen_by": _FROZEN_BY,
     "status": "keys.verification_status",
     "reason": "keys.verification_reason",
     "trade": "keys.permission_trade",
@@ -33,14 +44,21 @@ _STANDING = {
 
 _KEYS = text(f"""
     SELECT {", ".join(f"{sql} AS {name}" for name, sql in _STANDING.items())}, count(*) AS keys
-    FROM keys {FROZEN}
+    FROM keys
     WHERE keys.account_id = :account
     GROUP BY {", ".join(str(place) for place in range(1, len(_STANDING) + 1))}
 """).bindparams(_ACCOUNT)  # noqa: S608  # built from constants only
+
+
+def _blocked(refuse_withdrawal: bool) -> str:  # as its only caller passes it on
+    facts = {**FACTS, "frozen": f"({_FROZEN_BY} IS NOT NULL)"}
+    return blocked_sql(facts, refuse_withdrawal=refuse_withdrawal)
+
+
 _BOTS = {
     refuse: text(f"""
         SELECT keys.environment, count(*) AS total, count(*) FILTER (WHERE {ONLINE}) AS online,
-               count(*) FILTER (WHERE {blocked_sql(refuse_withdrawal=refuse)}) AS blocked
+               count(*) FILTER (WHERE {_blocked(refuse)}) AS blocked
         FROM {JOINED}
         WHERE bots.account_id = :account
         GROUP BY keys.environment

@@ -14,13 +14,17 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     FromClause,
+    Text,
     Uuid,
     all_,
     bindparam,
+    func,
     literal,
     or_,
     select,
 )
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Executor, Statement
@@ -84,16 +88,23 @@ def blanket_cutoff(marks: Iterable[Mark], environment: str | None) -> datetime |
     return max(wide, default=None)
 
 
+FEW = 16
+"""How many marks of keys are conditions of their own: each takes time to plan."""
+
+
 class Cutoffs(NamedTuple):
     """The marks, summed up.
 
     `blanket` is the cut-off of all keys, `apart` are marks that reach beyond it, and `deleted_keys`
-    are keys without any data left. In a statement, parameters take the place of the values.
+    are keys without any data left. If there are more than `FEW` of keys, `many` has all of these
+    instead: the cut-off of each by its name (`_name`), as text. In a statement, parameters take the
+    place of the values.
     """
 
     blanket: Any
     apart: Sequence[Mark]
     deleted_keys: Any
+    many: Any = None
 
 
 def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
@@ -102,8 +113,25 @@ def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
         marks = [mark for mark in marks if mark.environment in (None, environment)]
     blanket = blanket_cutoff(marks, environment)
     beyond = [mark for mark in marks if blanket is None or mark.cutoff > blanket]
-    whole = [m for m in beyond if m.key_id and m.cutoff == FOREVER and m.environment is None]
+    of_keys = [mark for mark in beyond if mark.key_id is not None]
+    if len(of_keys) > FEW:
+        wide = [mark for mark in beyond if mark.key_id is None]
+        return Cutoffs(blanket, wide, [], _by_name(of_keys, environment))
+    whole = [m for m in of_keys if m.cutoff == FOREVER and m.environment is None]
     return Cutoffs(blanket, [m for m in beyond if m not in whole], [m.key_id for m in whole])
+
+
+def _by_name(marks: Iterable[Mark], environment: str | None) -> dict[str, str]:
+    """Return the cut-offs of keys by their names, those of rows of one environment, or of any."""
+    found: dict[str, datetime] = {}
+    for mark in marks:
+        in_all = environment is not None or mark.environment is None
+        name = f"{mark.key_id}{'' if in_all else mark.environment}"
+        found[name] = max(mark.cutoff, found.get(name, mark.cutoff))
+    return {
+        name: "infinity" if cutoff == FOREVER else cutoff.isoformat()
+        for name, cutoff in found.items()
+    }
 
 
 def not_covered(
@@ -124,10 +152,14 @@ def not_covered(
         found = found._replace(deleted_keys=literal(found.deleted_keys, KEY_IDS))
     else:
         found = found._replace(deleted_keys=None)
+    if found.many is not None:
+        found = found._replace(many=literal(found.many, JSONB))
     return beyond(found, table, time_column, environment)
 
 
 KEY_IDS = ARRAY(Uuid)
+BEGINNING = "-infinity"
+_TIME = TIMESTAMP(timezone=True)
 
 
 def beyond(
@@ -136,7 +168,9 @@ def beyond(
     time_column: ColumnElement[datetime],
     environment: str | None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions of `not_covered`; `deleted_keys` is an array in SQL, or `None`."""
+    """Return the conditions of `not_covered`; `deleted_keys` is an array in SQL, or `None`, and
+    `many` an object.
+    """
     conditions: list[ColumnElement[bool]] = []
     if found.blanket is not None:
         conditions.append(time_column >= found.blanket)
@@ -146,6 +180,15 @@ def beyond(
     if found.deleted_keys is not None:
         key = table.c.key_id
         conditions.append(or_(key.is_(None), key != all_(found.deleted_keys)))
+    if found.many is not None:
+        name = sql_cast(table.c.key_id, Text)
+        names = (
+            [name] if environment is not None else [name, func.concat(name, table.c.environment)]
+        )
+        cutoff = func.greatest(*(sql_cast(found.many.op("->>")(one), _TIME) for one in names))
+        conditions.append(
+            time_column >= func.coalesce(cutoff, sql_cast(literal(BEGINNING, Text), _TIME))
+        )
     return conditions
 
 

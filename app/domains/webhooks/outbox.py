@@ -3,6 +3,10 @@
 Candidates are read across accounts without locks; everything else names its account. Rows are
 locked in the order webhook, delivery, event head, and a claim never waits for a lock. Times are
 passed: that of the database, as `due` has read it.
+
+Which accounts have new events is read from `webhook_news`, which are written with the events of
+accounts that webhooks wait for, and with each such webhook. They are read before the webhooks and
+the head, and deleted when deliveries are made of all that these show.
 """
 
 from collections.abc import Sequence
@@ -17,7 +21,10 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    delete,
+    exists,
     func,
+    or_,
     select,
     text,
     update,
@@ -26,11 +33,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow, new_id
 from app.db.driver import SessionExecutor
-from app.db.models import EventHead, Webhook, WebhookDelivery
+from app.db.models import EventHead, Webhook, WebhookDelivery, WebhookNews
 from app.domains.events.log import EventLog
 from app.domains.events.repository import EventRow, events_between, undeleted_events
 from app.domains.events.types import EventType
-from app.domains.webhooks.repository import TEST
+from app.domains.webhooks.repository import TEST, watch
 from app.domains.webhooks.schedule import DISABLED_AFTER, GONE, pause
 from app.domains.webhooks.sender import Outcome
 
@@ -41,12 +48,30 @@ ACCOUNTS_AT_ONCE = 500
 WINDOW = 10_000
 """How many of the deliveries that are due are looked at, the oldest first."""
 
-_WAITING = (
+NEWS_AT_ONCE = 5_000
+"""How many news of an account are deleted in one transaction."""
+
+START = UUID(int=0)
+LOOKED_AT_ONCE = 20
+"""How many accounts with webhooks are looked at in a turn without news."""
+
+_WAITING = select(WebhookNews.account_id).distinct().limit(ACCOUNTS_AT_ONCE)
+_ACCOUNTS = (
+    select(Webhook.account_id)
+    .distinct()
+    .where(Webhook.active, Webhook.account_id > bindparam("after", type_=Uuid()))
+    .order_by(Webhook.account_id)
+    .limit(LOOKED_AT_ONCE)
+)
+_BEHIND = (
     select(Webhook.account_id)
     .distinct()
     .join(EventHead, EventHead.account_id == Webhook.account_id)
-    .where(Webhook.active, Webhook.sequence < EventHead.sequence)
-    .limit(ACCOUNTS_AT_ONCE)
+    .where(
+        Webhook.account_id == func.any(bindparam("accounts", type_=ARRAY(Uuid()))),
+        Webhook.active,
+        or_(Webhook.sequence < EventHead.sequence, ~EventHead.watched),
+    )
 )
 _ADD = text(
     """
@@ -110,11 +135,28 @@ async def accounts_with_news(session: AsyncSession) -> list[UUID]:
     return list(await session.scalars(_WAITING))
 
 
+async def accounts_behind(session: AsyncSession, after: UUID) -> tuple[list[UUID], UUID]:
+    """Look at some accounts with webhooks; return those that news lack for, and the last of all.
+
+    After the last one follows the first. A release that knows no news may still write events.
+    """
+    accounts = list(await session.scalars(_ACCOUNTS, {"after": after}))
+    if not accounts:
+        return [], START
+    behind = list(await session.scalars(_BEHIND, {"accounts": accounts}))
+    return behind, accounts[-1] if len(accounts) == LOOKED_AT_ONCE else START
+
+
 async def make_deliveries(session: AsyncSession, account_id: UUID) -> int:
     """Make the deliveries of an account's new events; return how many.
 
     A webhook that is being changed, or that another worker is at, is left to the next turn.
     """
+    news = list(
+        await session.scalars(
+            select(WebhookNews.id).where(WebhookNews.account_id == account_id).limit(NEWS_AT_ONCE)
+        )
+    )
     hooks = (
         await session.execute(
             select(Webhook.id, Webhook.types, Webhook.sequence)
@@ -123,13 +165,36 @@ async def make_deliveries(session: AsyncSession, account_id: UUID) -> int:
             .with_for_update(key_share=True, skip_locked=True)
         )
     ).all()
-    head = select(EventHead.sequence, func.clock_timestamp()).where(
-        EventHead.account_id == account_id
+    active = (
+        select(func.count())
+        .select_from(Webhook)
+        .where(Webhook.account_id == account_id, Webhook.active)
+        .scalar_subquery()
     )
-    newest, now = (await session.execute(head)).one_or_none() or (0, None)
+    head = select(
+        EventHead.sequence, EventHead.watched, active.label("hooks"), func.clock_timestamp()
+    ).where(EventHead.account_id == account_id)
+    found = (await session.execute(head)).one_or_none()
+    if found is None:
+        return 0
+    newest, watched, number, now = found
+    made, upto = await _make(session, account_id, hooks, newest, now)
+    if upto == newest and number == len(hooks):
+        await _forget(session, account_id, news)
+        if hooks and not watched:
+            await watch(session, account_id)
+        elif watched and not hooks:
+            await _unwatch(session, account_id)
+    return made
+
+
+async def _make(
+    session: AsyncSession, account_id: UUID, hooks: Sequence[AnyRow], newest: int, now: datetime
+) -> tuple[int, int]:
+    """Make deliveries for these webhooks; return how many, and of which events: up to a number."""
     behind = [hook for hook in hooks if hook.sequence < newest]
     if not behind:
-        return 0
+        return 0, newest
     after = min(hook.sequence for hook in behind)
     query = events_between(account_id, after, newest).limit(EVENTS_AT_ONCE)
     events = (await session.execute(query)).all()
@@ -163,7 +228,33 @@ async def make_deliveries(session: AsyncSession, account_id: UUID) -> int:
         .values(sequence=upto)
         .execution_options(synchronize_session=False)
     )
-    return len(made)
+    return len(made), upto
+
+
+async def _forget(session: AsyncSession, account_id: UUID, news: Sequence[UUID]) -> None:
+    if news:
+        await session.execute(
+            delete(WebhookNews)
+            .where(WebhookNews.account_id == account_id, WebhookNews.id.in_(news))
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _unwatch(session: AsyncSession, account_id: UUID) -> None:
+    """Let events write no more news, if the account has no active webhook.
+
+    Under the lock of the head, which a webhook that is added or activated takes to its commit, a
+    statement of its own sees all of these.
+    """
+    lock = select(EventHead.sequence).where(EventHead.account_id == account_id)
+    await session.execute(lock.with_for_update(key_share=True))
+    active = exists().where(Webhook.account_id == account_id, Webhook.active)
+    await session.execute(
+        update(EventHead)
+        .where(EventHead.account_id == account_id, ~active)
+        .values(watched=False)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def due(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import Uuid, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow, first_id, new_id
@@ -19,6 +19,27 @@ _CLOCKS = timedelta(minutes=5)
 _WEBHOOK = Webhook.__table__
 _DELIVERY = WebhookDelivery.__table__
 _SHOWN = tuple(column for column in _DELIVERY.c if column.name not in {"account_id", "claim"})
+
+
+_WATCH = text(
+    """
+    WITH head AS (
+        INSERT INTO event_heads AS head (account_id, sequence, watched) VALUES (:account, 0, true)
+        ON CONFLICT (account_id) DO UPDATE SET watched = true
+        RETURNING account_id
+    )
+    INSERT INTO webhook_news (account_id) SELECT :account FROM head WHERE account_id = :account
+    """
+).bindparams(bindparam("account", type_=Uuid()))
+
+
+async def watch(session: AsyncSession, account_id: UUID) -> None:
+    """Have the account's events make news, from now on.
+
+    It waits for events that are being added, which made none: so it makes some itself. Like adding
+    events it comes after everything else.
+    """
+    await session.execute(_WATCH, {"account": account_id})
 
 
 class WebhookRepository:
@@ -56,6 +77,10 @@ class WebhookRepository:
                 account_id=self._account_id, id=webhook_id, sequence=sequence, **columns
             )
         )
+
+    async def watch(self) -> None:
+        """Have the account's events delivered: a webhook of it is active."""
+        await watch(self._session, self._account_id)
 
     async def change(self, webhook_id: UUID, *, from_now: bool, **columns: Any) -> None:
         """Change columns; with `from_now` it gets only events that are committed from now on."""

@@ -28,7 +28,8 @@ ASKED_FOR_PER_HOUR = 100
 
 
 class WebhookService:
-    """The webhooks of one account, at most `most`. Locks in the order account, webhook, audit head.
+    """The webhooks of one account, at most `most`. Locks in the order account, webhook, audit head,
+    event head.
 
     The audit log names a webhook's host and never the rest of its address, which may be a secret.
     """
@@ -79,6 +80,8 @@ class WebhookService:
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._webhooks.count() > self._most:
             raise WebhookQuotaReached(self._most)
+        if new.active:
+            await self._webhooks.watch()
         return await self.get(webhook_id)
 
     async def change(
@@ -99,6 +102,8 @@ class WebhookService:
         shown = {name: columns[name] for name in ("types", "format", "active") if name in columns}
         url = change.url if "sealed_url" in columns else None
         await self._record("webhook.change", webhook_id, url=url, **shown)
+        if activated:
+            await self._webhooks.watch()
         return await self.get(webhook_id)
 
     async def rotate(

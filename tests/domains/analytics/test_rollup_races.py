@@ -16,6 +16,7 @@ from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.repository import AnalyticsRepository
 from app.domains.analytics.rollups import recompute
 from app.domains.analytics.selection import Selection
+from app.domains.deletion.scopes import stored
 from app.domains.trading.marks import Mark
 from app.worker.rollups import mark_cut, recompute_due
 from tests.support import ledger
@@ -184,8 +185,10 @@ async def test_days_of_which_something_was_deleted_are_recomputed(database: Data
         await ledger.add_deals(session, account, [DEAL, later])
     await recompute_due(database.sessions, wait=AT_ONCE)
     async with database.sessions.begin() as session:
-        await ledger.add_mark(session, account, Mark("live", DEAL.key, later.at))
-        session.add(Operation(account_id=account, id=new_id(), kind="delete_data", scope={}))
+        mark = Mark("live", DEAL.key, later.at)
+        await ledger.add_mark(session, account, mark)
+        scope = stored([mark])
+        session.add(Operation(account_id=account, id=new_id(), kind="delete_data", scope=scope))
 
     assert await shown(database, account) == 1
     assert await mark_cut(database.sessions) == 1

@@ -11,7 +11,7 @@ from sqlalchemy import DateTime, Text, Uuid, column, insert, select, text, value
 from app.db.base import new_id
 from app.db.engine import Database
 from app.db.models import Account, DeletionMark
-from app.domains.trading.marks import FOREVER, Mark, covers, not_covered, read_marks
+from app.domains.trading.marks import FEW, FOREVER, Mark, covers, not_covered, read_marks
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 KEYS = [UUID(int=number) for number in range(1, 4)]
@@ -34,11 +34,13 @@ def drawn(seed: int) -> list[Mark]:
     ]
 
 
+@pytest.mark.parametrize("few", [FEW, 0])
 @pytest.mark.parametrize("environment", [None, "live", "testnet"])
 async def test_the_database_leaves_out_just_what_a_mark_covers(
-    database: Database, environment: str | None
+    database: Database, environment: str | None, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rule R25."""
+    """Rule R25; also where there are so many marks of keys that they are looked up."""
+    monkeypatch.setattr("app.domains.trading.marks.FEW", few)
     table = values(
         column("number", Text),
         column("environment", Text),

@@ -114,7 +114,9 @@ _APPEAR = Statement(
         ), moved AS (
             UPDATE event_heads SET sequence = event_heads.sequence + counted.number
             FROM counted WHERE event_heads.account_id = :account AND counted.number > 0
-            RETURNING event_heads.sequence - counted.number AS before
+            RETURNING event_heads.sequence - counted.number AS before, event_heads.watched
+        ), noted AS (
+            INSERT INTO webhook_news (account_id) SELECT :account FROM moved WHERE moved.watched
         ), added AS (
             INSERT INTO events (account_id, id, type, at, environment, key_id, bot_id, data)
             SELECT :account, moved.before + changed.number, 'bot.' || changed.kind,

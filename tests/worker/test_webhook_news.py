@@ -1,0 +1,129 @@
+"""How the worker finds the accounts that have events for webhooks: Rule R104."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.auth.principal import account_id
+from app.db.driver import SessionExecutor
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
+from app.domains.webhooks import outbox
+from tests.support.receiver import Receiver
+from tests.support.world import User, World
+from tests.worker.test_delivering import (
+    added,
+    busy_world,
+    deliveries,
+    happen,
+    hooks,
+    shown,
+    working,
+    write,
+)
+
+__all__ = ["busy_world", "hooks"]
+
+
+@pytest.fixture
+def by_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers look at no account without news."""
+
+    async def none_behind(*_: Any) -> Any:
+        return [], outbox.START
+
+    monkeypatch.setattr(outbox, "accounts_behind", none_behind)
+
+
+async def read(world: World, statement: str) -> Any:
+    async with world.context.database.sessions() as session:
+        return (await session.execute(text(statement))).scalar_one()
+
+
+async def types_of(user: User, hook: Any) -> list[str]:
+    return [one["type"] for one in await deliveries(user, hook)]
+
+
+@pytest.mark.usefixtures("by_news")
+async def test_events_make_news_only_where_a_webhook_waits_for_them(
+    busy_world: World, hooks: Receiver
+) -> None:
+    alice, bob = busy_world.user("alice"), busy_world.user("bob")
+    hook = await added(alice, hooks)
+    async with working(busy_world) as worker:
+        assert await worker.fan_out() == 0
+        assert await read(busy_world, "SELECT count(*) FROM webhook_news") == 0
+        await happen(alice)
+        await happen(bob)
+        assert await read(busy_world, "SELECT count(*) FROM webhook_news") == 1
+        assert await worker.fan_out() == 1
+        assert await types_of(alice, hook) == ["bot.added"]
+
+        await alice.patch(f"/v1/webhooks/{hook['id']}", {"active": False})
+        await happen(alice)
+        assert await worker.fan_out() == 0
+        await happen(alice)
+    assert await read(busy_world, "SELECT count(*) FROM webhook_news") == 0
+    assert await read(busy_world, "SELECT count(*) FROM event_heads WHERE watched") == 0
+
+    await alice.patch(f"/v1/webhooks/{hook['id']}", {"active": True})
+    await happen(alice)
+    async with working(busy_world) as worker:
+        assert await worker.fan_out() == 1
+
+
+async def test_events_of_a_release_that_makes_no_news_are_found_too(
+    busy_world: World, hooks: Receiver
+) -> None:
+    user = busy_world.user("alice")
+    hook = await added(user, hooks)
+    await happen(user)
+    await write(busy_world, "DELETE FROM webhook_news")
+    await write(busy_world, "UPDATE event_heads SET watched = false")
+    async with working(busy_world) as worker:
+        assert await worker.fan_out() == 1
+    assert await types_of(user, hook) == ["bot.added"]
+    assert await read(busy_world, "SELECT count(*) FROM event_heads WHERE watched") == 1
+
+
+@pytest.mark.usefixtures("by_news")
+async def test_an_event_that_is_added_with_a_webhook_is_not_missed(
+    busy_world: World, hooks: Receiver
+) -> None:
+    user = busy_world.user("alice")
+    await happen(user)
+    account = account_id(busy_world.issuer.issuer, "alice")
+    async with busy_world.context.database.sessions.begin() as session:
+        events = EventLog(SessionExecutor(session), account)
+        await events.add(EventType.BOT_ADDED, name="Grid")
+        adding = asyncio.create_task(added(user, hooks))
+        async with asyncio.timeout(20):
+            while not await read(  # noqa: ASYNC110  # of another server
+                busy_world,
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND query LIKE '%SET watched = true%'",
+            ):
+                await asyncio.sleep(0.02)
+    hook = await adding
+    async with working(busy_world) as worker:
+        assert await worker.fan_out() == 1
+    assert await types_of(user, hook) == ["bot.added"]
+
+
+async def test_accounts_with_webhooks_are_looked_at_a_few_in_a_turn(
+    busy_world: World, hooks: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "_ACCOUNTS", outbox._ACCOUNTS.limit(2))
+    users = [busy_world.user(f"user-{number}") for number in range(5)]
+    all_ = [await added(user, hooks) for user in users]
+    for user in users:
+        await happen(user)
+    await write(busy_world, "DELETE FROM webhook_news")
+    async with working(busy_world) as worker:
+        assert [await worker.fan_out() for _ in range(4)] == [2, 2, 1, 0]
+    for user, hook in zip(users, all_, strict=True):
+        assert (await shown(user, hook))["active"]
+        assert await types_of(user, hook) == ["bot.added"]
