@@ -54,8 +54,8 @@ class Webhook(Base):
 class WebhookNews(Base):
     """A note that an account has events, or a webhook, that deliveries are not made of yet.
 
-    Each transaction writes its own row, so that they never wait for each other; a worker that
-    has made the deliveries deletes the rows that were there before. It goes with the head of the events.
+    Each transaction writes its own row, so that they never wait for each other; a worker that has
+    made the deliveries deletes the rows that were there before. It goes with the events' head.
     """
 
     __tablename__ = "webhook_news"
