@@ -26,6 +26,7 @@ from app.domains.keys.pair_generation import PairGenerator
 from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.release.at_once import ReleaseBatches
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.kit.tracing import Traces
 from app.limits.requests import RequestLimits
@@ -53,6 +54,7 @@ class Context:
     config_publisher: ConfigPublisher
     heartbeat_writer: HeartbeatWriter
     config_rows: ConfigRowLoader
+    release_batches: ReleaseBatches
     config_cache: ConfigCache
     account_statuses: AccountStatusCache
     refusals: RefusalLog

@@ -25,6 +25,7 @@ from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.events.stream import EventStreams
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.release.at_once import ReleaseBatches
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import intervals, open_context
 from app.settings import Mode, Role, Settings
@@ -214,6 +215,8 @@ async def open_world(
         stack.push_async_callback(config_publisher.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
+        batches = ReleaseBatches(database.autocommit)
+        stack.push_async_callback(batches.close)
         refusals = RefusalLog(database.sessions, shared.audit)
         stack.push_async_callback(refusals.close)
         event_streams = EventStreams(database.autocommit)
@@ -225,6 +228,7 @@ async def open_world(
             heartbeat_writer=heartbeat_writer,
             config_publisher=config_publisher,
             config_rows=loader,
+            release_batches=batches,
             account_statuses=AccountStatusCache(database.autocommit),
             event_streams=event_streams,
             refusals=refusals,

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db import outcome
-from app.db.driver import Rows, Statement
 from app.db.failures import CommitLost, is_outage
 from app.db.outcome import Outcomes
 from app.db.transactions import Transaction
@@ -58,15 +56,9 @@ class UnitOfWork:
         await self.close()
         self._sessions, self._session = sessions, None
 
-    async def at_once(self, statement: Statement, /, **parameters: Any) -> Rows:
-        """Run one statement that checks, writes and commits: it changed something if it returns
-        rows.
-
-        Raises `CommitLost` if the connection died meanwhile; nobody looks its outcome up.
-        """
-        rows = await self.transaction.at_once(statement, **parameters)
-        self.changed |= bool(rows)
-        return rows
+    def note_change(self) -> None:
+        """Note that something that the caller asked for was committed apart from this unit."""
+        self.changed = True
 
     async def commit(self) -> None:
         """Commit what was done so far.

@@ -182,7 +182,7 @@ def open_database(
     sessions = _sessions(engine)
     # Without BEGIN a pooler may send a prepared statement's execution to another server connection.
     each = AutocommitExecutor(engine, in_transaction=pooler)
-    hot = transactions(engine, sessions, each)
+    hot = transactions(engine, sessions)
     if pooler:
         return Database(engine, sessions, sessions, each, hot, Outcomes(each))
     read_sessions = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.db import outcome
 from app.db.driver import (
-    AutocommitExecutor,
     Executor,
     Rows,
     SessionExecutor,
@@ -32,13 +31,6 @@ class Transaction(Executor, Protocol):
     @property
     def begun(self) -> bool:
         """Return whether it holds a connection."""
-
-    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
-        """Run one statement in a transaction of its own, committed when this returns: one round
-        trip. No other statement may have begun a transaction.
-
-        Raises `CommitLost` if the connection died meanwhile.
-        """
 
     async def commit(self) -> bool:
         """Commit; return whether there was anything to commit.
@@ -60,11 +52,6 @@ class SessionTransaction:
     @property
     def begun(self) -> bool:
         return self._session.in_transaction()
-
-    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
-        rows = await self.fetch(statement, **parameters)
-        await self.commit()
-        return rows
 
     async def commit(self) -> bool:
         return self.begun and await outcome.commit(self._session)
@@ -132,9 +119,8 @@ class _Open:
 class DriverTransaction:
     """A transaction over any free connection of an engine."""
 
-    def __init__(self, engine: AsyncEngine, autocommit: AutocommitExecutor) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.sync_engine
-        self._autocommit = autocommit
         self._open: _Open | None = None
 
     @property
@@ -155,11 +141,6 @@ class DriverTransaction:
             *_, self._open.identity = rows[0]
         return rows
 
-    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
-        if self._open is not None:
-            raise RuntimeError("this transaction has begun")
-        return await self._autocommit.fetch(statement, **parameters)
-
     async def commit(self) -> bool:
         ended, self._open = self._open, None
         if ended is not None:
@@ -173,15 +154,13 @@ class DriverTransaction:
 
 
 def transactions(
-    engine: AsyncEngine,
-    sessions: async_sessionmaker[AsyncSession],
-    autocommit: AutocommitExecutor,
+    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
 ) -> Callable[[], Transaction]:
     """Return a factory of transactions for requests that write without a session."""
 
     def made() -> Transaction:
         if has_listeners(engine.sync_engine):
             return SessionTransaction(sessions())
-        return DriverTransaction(engine, autocommit)
+        return DriverTransaction(engine)
 
     return made

@@ -20,7 +20,7 @@ from app.db.driver import Executor
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import stored_token_hash
-from app.domains.runtime.release.at_once import read_ready
+from app.domains.runtime.release.at_once import ReleaseBatches
 from app.domains.runtime.release.repository import WINDOW
 from app.domains.sessions.lookup import FoundSession, SessionLookup, claimed_session
 from app.domains.sessions.visitor import read_visitor
@@ -48,6 +48,7 @@ class Authentication:
         verifier: TokenVerifier,
         account_statuses: AccountStatusCache,
         config_rows: ConfigRowLoader,
+        releases: ReleaseBatches,
         executor: Executor,
         bot_tokens: SecretBytes | None,
         releases_per_hour: int,
@@ -58,6 +59,7 @@ class Authentication:
         self._verifier = verifier
         self._account_statuses = account_statuses
         self._config_rows = config_rows
+        self._releases = releases
         self._executor = executor
         self._bot_tokens = bot_tokens
         self._releases_per_hour = releases_per_hour
@@ -193,8 +195,7 @@ class Authentication:
             stored = rows[0].token_hash if rows else None
         elif access.releases:
             client = request.scope.get("client")
-            ready = await read_ready(
-                self._executor,
+            ready = await self._releases.ready(
                 claimed.account_id,
                 claimed.bot_id,
                 client[0] if client else "",

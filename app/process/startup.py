@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -37,6 +37,7 @@ from app.domains.keys.pair_generation import PairGenerator
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.release.at_once import ReleaseBatches
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.kit.logging import configure_logging
 from app.kit.service_links import service_links
@@ -305,6 +306,19 @@ def _keys_of(folder: KeyFolder, role: Role) -> tuple[ApiKeys | None, RuntimeKeys
     return api, runtime
 
 
+class _Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+_Closes = TypeVar("_Closes", bound=_Closing)
+
+
+def _closed_with(stack: AsyncExitStack, resource: _Closes) -> _Closes:
+    """Close the resource with the stack, and return it."""
+    stack.push_async_callback(resource.close)
+    return resource
+
+
 @asynccontextmanager
 async def open_context(
     settings: Settings,
@@ -374,8 +388,8 @@ async def open_context(
         heartbeat_writer = HeartbeatWriter(database, metrics, pace)
         stack.push_async_callback(heartbeat_writer.close)
         store = _shared_store(settings, stack)
-        loader = ConfigRowLoader(database.autocommit)
-        stack.push_async_callback(loader.close)
+        loader = _closed_with(stack, ConfigRowLoader(database.autocommit))
+        batches = _closed_with(stack, ReleaseBatches(database.autocommit))
         pairs = PairGenerator()
         stack.callback(pairs.close)
         refusals = RefusalLog(database.sessions, audit)
@@ -394,6 +408,7 @@ async def open_context(
             config_publisher=config_publisher,
             heartbeat_writer=heartbeat_writer,
             config_rows=loader,
+            release_batches=batches,
             config_cache=config_cache,
             account_statuses=account_statuses,
             refusals=refusals,

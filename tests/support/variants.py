@@ -12,6 +12,7 @@ from app.db.engine import Database, open_database
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.release.at_once import ReleaseBatches
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 from tests.support.database import Server
@@ -46,6 +47,7 @@ async def changed(
         )
         context.setdefault("heartbeat_writer", heartbeat_writer)
         context.setdefault("config_rows", ConfigRowLoader(context["database"].autocommit))
+        context.setdefault("release_batches", ReleaseBatches(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)
     async with served(app) as http:

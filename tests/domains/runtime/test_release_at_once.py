@@ -1,9 +1,9 @@
 """The usual release, one statement: what is committed while it waits for its locks counts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import BatchExecutor, Rows, Statement
 from app.domains.audit.chain import verify
+from app.domains.runtime.release.at_once import FREE_ONLY, GRANT, READY, ReleaseBatches
 from app.domains.runtime.release.service import ReleaseService
 from tests.domains.conftest import Asking
+from tests.support.variants import changed
 from tests.support.world import Bot, World
 
 
@@ -123,3 +126,49 @@ async def test_releases_of_an_account_take_turns_and_none_is_decided_twice(
 
     assert [answer.status_code for answer in answers] == [200] * 8
     assert await is_whole(busy_world, bots[0])
+
+
+class Counting:
+    """Counts what goes to the database in one round trip."""
+
+    def __init__(self, inner: BatchExecutor) -> None:
+        self._inner = inner
+        self.sizes: dict[Statement, list[int]] = {READY: [], FREE_ONLY: [], GRANT: []}
+
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
+        self.sizes[statement].append(1)
+        return await self._inner.fetch(statement, **parameters)
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        self.sizes[statement].append(len(many))
+        return await self._inner.fetch_many(statement, many)
+
+
+async def test_releases_of_several_accounts_share_round_trips_and_wait_for_none_of_them(
+    busy_world: World,
+) -> None:
+    """A bot that somebody has locked holds up its own release, and no other account's."""
+    bots = [(await busy_world.user(f"owner {number}").ready_bot())[0] for number in range(8)]
+    locked = bots[0]
+    sessions = busy_world.context.database.sessions
+    counting = Counting(busy_world.context.database.autocommit)
+    batches = ReleaseBatches(counting)
+
+    async with changed(busy_world, release_batches=batches) as world:
+        here = [replace(bot, http=world.http) for bot in bots]
+        async with sessions() as holding:
+            await holding.execute(
+                text("SELECT id FROM bots WHERE id = :id FOR UPDATE"), {"id": locked.id}
+            )
+            answers = [asyncio.create_task(Asking().ask(bot)) for bot in here]
+            assert {(await answer).status_code for answer in answers[1:]} == {200}
+            assert not answers[0].done()
+        assert (await answers[0]).status_code == 200
+        await batches.close()
+
+    assert sum(counting.sizes[READY]) == sum(counting.sizes[FREE_ONLY]) == len(bots)
+    assert max(counting.sizes[READY]) > 1
+    assert max(counting.sizes[FREE_ONLY]) > 1
+    assert counting.sizes[GRANT] == [1]
+    for bot in bots:
+        assert await is_whole(busy_world, bot)

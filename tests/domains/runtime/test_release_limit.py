@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
+from app.api.shares import Share
 from app.db.models import Release
+from app.domains.runtime.release.at_once import ReleaseBatches
 from botkeys.client import BotClient
 from botkeys.client.errors import RateLimited
 from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
@@ -126,7 +128,8 @@ async def test_of_thirty_at_once_through_two_processes_twelve_succeed(busy_world
     bot, _, _ = await busy_world.user().ready_bot()
     askings = [Asking() for _ in range(30)]
 
-    async with changed(busy_world) as second:
+    batches = ReleaseBatches(busy_world.context.database.autocommit)
+    async with changed(busy_world, release_batches=batches, release_turns=Share(1)) as second:
         there = replace(bot, http=second.http)
         answers = await asyncio.gather(
             *(asking.ask(bot if number % 2 else there) for number, asking in enumerate(askings))

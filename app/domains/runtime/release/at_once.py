@@ -2,6 +2,9 @@
 
     READY, with the bot's token ─► the audit entry and its link, computed here ─► GRANT ─► released
 
+Both are sent together with those of other releases that come at the same moment
+(`app.db.together`), GRANT as `FREE_ONLY`, which waits for no lock. Each is decided by itself.
+
 The entry is linked to the head of the account's chain as READY found it, and carries the time of
 that reading. GRANT takes the locks in the order bot, key, audit head, checks everything that a
 release depends on, and writes only if the head is still that one. Bot, token, key and head are read
@@ -11,6 +14,7 @@ committed during a wait leaves nothing written. So READY decides nothing, and wh
 nothing the release is decided statement by statement (`repository`).
 """
 
+import re
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -29,10 +33,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.driver import Executor, Statement
+from app.db.driver import BatchExecutor, Statement
 from app.db.models import AuditEvent, AuditHead, Bot
+from app.db.together import NUMBER, Together
 from app.domains.audit.log import Head
 from app.domains.runtime.release.repository import FOUND_MEMBERS, Found
+
+_READINGS_AT_ONCE = 2
+_GRANTS_AT_ONCE = 2
+"""Batches in flight: while one is written to disk, the next is computed."""
 
 _COLUMNS = [column.name for column in AuditEvent.__table__.columns]
 _HEAD = (AuditHead.sequence, AuditHead.mac, AuditHead.seal, AuditHead.sealed_sequence)
@@ -49,25 +58,11 @@ class Ready(NamedTuple):
 
 
 READY = Statement(
-    FOUND_MEMBERS.add_columns(*_HEAD, func.clock_timestamp()).outerjoin(
+    FOUND_MEMBERS.add_columns(*_HEAD, func.clock_timestamp(), NUMBER).outerjoin(
         AuditHead, and_(AuditHead.account_id == Bot.account_id)
     )
 )
 _FIELDS = len(Found._fields)
-
-
-async def read_ready(
-    executor: Executor, account_id: UUID, bot_id: UUID, address: str, limit: int, window: timedelta
-) -> Ready | None:
-    """Return what a release would be made of; `None` if the bot or its token is gone."""
-    rows = await executor.fetch(
-        READY, account=account_id, bot=bot_id, address=address, others=limit - 1, window=window
-    )
-    for row in rows:
-        members = tuple(row)
-        head = Head._make(members[_FIELDS:])
-        return Ready(Found._make(members[:_FIELDS]), None if head.mac is None else head)
-    return None
 
 
 _GRANT = f"""
@@ -96,12 +91,18 @@ _GRANT = f"""
           ) OR NOT EXISTS (
             SELECT FROM releases WHERE account_id = :account_id AND bot_id = :bot AND key_id = :key
           ))
+    ), newest AS MATERIALIZED (
+        SELECT account_id FROM audit_heads
+        WHERE account_id = :account_id AND sequence = :sequence - 1 AND mac = :previous
+          AND EXISTS (SELECT FROM granted)
+        FOR NO KEY UPDATE
     ), head AS (
         UPDATE audit_heads
         SET sequence = :sequence, mac = :mac, seal = :seal, sealed_sequence = :sequence
-        WHERE account_id = :account_id AND sequence = :sequence - 1 AND mac = :previous
-          AND EXISTS (SELECT FROM granted)
-        RETURNING account_id
+        FROM newest
+        WHERE audit_heads.account_id = :account_id AND audit_heads.sequence = :sequence - 1
+          AND audit_heads.mac = :previous
+        RETURNING audit_heads.account_id
     ), entry AS (
         INSERT INTO audit_events ({", ".join(_COLUMNS)})
         SELECT {", ".join(f":{name}" for name in _COLUMNS)} FROM head
@@ -112,23 +113,64 @@ _GRANT = f"""
         UPDATE keys SET last_release_at = :at, last_release_from = :address
         FROM head WHERE keys.account_id = :account_id AND keys.id = :key
     )
-    SELECT account_id FROM head
+    SELECT account_id, CAST(:number AS integer) FROM head
 """  # noqa: S608  # built from constants only
 _TYPES: dict[Any, tuple[str, ...]] = {
     Uuid(): ("account_id", "bot", "key", "release", "id"),
-    Integer(): ("version", "others", "sequence", "format"),
+    Integer(): ("version", "others", "sequence", "format", "number"),
     LargeBinary(): ("token_hash", "mac", "seal", "previous"),
     DateTime(timezone=True): ("at",),
     Interval(): ("window",),
     JSONB(): ("details",),
 }
-_NAMES = {*_COLUMNS, "bot", "key", "release", "version", "others", "suite"}
+_NAMES = {*_COLUMNS, "bot", "key", "release", "version", "others", "suite", "number"}
 _NAMES |= {"token_hash", "seal", "previous", "window"}
 _TYPE_OF = {name: kind for kind, names in _TYPES.items() for name in names}
-GRANT = Statement(
-    text(_GRANT).bindparams(
-        *(bindparam(name, type_=_TYPE_OF.get(name, Text())) for name in sorted(_NAMES))
-    ),
-    writes=True,
-)
+
+
+def _granting(sql: str) -> Statement:
+    binds = (bindparam(name, type_=_TYPE_OF.get(name, Text())) for name in sorted(_NAMES))
+    return Statement(text(sql).bindparams(*binds), writes=True)
+
+
+GRANT = _granting(_GRANT)
 """Returns a row if it has recorded the release."""
+
+FREE_ONLY = _granting(re.sub(r"(FOR (?:NO KEY UPDATE|SHARE))", r"\1 SKIP LOCKED", _GRANT))
+"""GRANT for a release of which nothing is locked by others, else it does nothing."""
+
+
+class ReleaseBatches:
+    """What the releases of a process read, and what they write, together."""
+
+    def __init__(self, executor: BatchExecutor) -> None:
+        self._executor = executor
+        self._reading = Together(executor, READY, at_once=_READINGS_AT_ONCE)
+        self._granting = Together(executor, FREE_ONLY, at_once=_GRANTS_AT_ONCE)
+
+    async def ready(
+        self, account_id: UUID, bot_id: UUID, address: str, limit: int, window: timedelta
+    ) -> Ready | None:
+        """Return what a release would be made of; `None` if the bot or its token is gone."""
+        rows = await self._reading.fetch(
+            account=account_id, bot=bot_id, address=address, others=limit - 1, window=window
+        )
+        for row in rows:
+            members = tuple(row)
+            head = Head._make(members[_FIELDS:])
+            return Ready(Found._make(members[:_FIELDS]), None if head.mac is None else head)
+        return None
+
+    async def grant(self, **parameters: Any) -> bool:
+        """Record a release; return whether that was done.
+
+        Raises what the driver raises, and `CommitLost`: it may then be recorded after all.
+        """
+        if await self._granting.fetch(**parameters):
+            return True
+        # Something has changed, or somebody has locked it: this one waits, and no other with it.
+        return bool(await self._executor.fetch(GRANT, **parameters, number=0))
+
+    async def close(self) -> None:
+        await self._reading.close()
+        await self._granting.close()

@@ -26,8 +26,8 @@ async def release_service(
     bot = caller.bot
     return ReleaseService(
         ready=request.scope["state"]["ready"],
-        at_once=work.at_once,
-        reader=context.database.autocommit,
+        batches=context.release_batches,
+        noted=work.note_change,
         turns=context.release_turns,
         releases=ReleaseRepository(
             executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id

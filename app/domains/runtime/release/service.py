@@ -1,9 +1,9 @@
 """Releases a bot's credentials: checked and recorded first, then opened and sealed to the bot."""
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -14,7 +14,6 @@ from app.auth.principal import BotPrincipal
 from app.custody.errors import UnknownMasterKey
 from app.custody.keyring import ReleasingKeyring
 from app.db.base import new_id
-from app.db.driver import Executor, Rows, Statement
 from app.db.failures import CommitLost
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
@@ -22,7 +21,7 @@ from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.errors import NoKey
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
-from app.domains.runtime.release.at_once import GRANT, Ready, read_ready
+from app.domains.runtime.release.at_once import Ready, ReleaseBatches
 from app.domains.runtime.release.errors import (
     CredentialsUnreadable,
     MasterKeyMissing,
@@ -42,12 +41,6 @@ _ATTEMPTS = 2
 """A release is linked once more if another process, or a user, recorded something meanwhile."""
 
 
-class AtOnce(Protocol):
-    """Runs a statement that commits by itself (`UnitOfWork.at_once`)."""
-
-    def __call__(self, statement: Statement, /, **parameters: Any) -> Awaitable[Rows]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A release that is granted and recorded, but not made yet."""
@@ -63,16 +56,17 @@ class Ticket:
 class ReleaseService:
     """The releases of one bot. Call `grant`, commit, then call `fulfil`.
 
-    `ready` is what was read with the bot's token. Releases of one account take `turns`: each links
-    its audit entry to the one before. Locks in the order bot, key, audit head.
+    `ready` is what was read with the bot's token; `noted` is called once a release is committed
+    apart. Releases of one account take `turns`: each links its audit entry to the one before. Locks
+    in the order bot, key, audit head.
     """
 
     def __init__(
         self,
         *,
         ready: Ready,
-        at_once: AtOnce,
-        reader: Executor,
+        batches: ReleaseBatches,
+        noted: Callable[[], None],
         turns: Share,
         releases: ReleaseRepository,
         events: BotEventRepository,
@@ -86,8 +80,8 @@ class ReleaseService:
         limit: int,
     ) -> None:
         self._ready = ready
-        self._at_once = at_once
-        self._reader = reader
+        self._batches = batches
+        self._noted = noted
         self._turns = turns
         self._releases = releases
         self._events = events
@@ -135,13 +129,9 @@ class ReleaseService:
             self._turns.give_back(account_id)
 
     async def _read_again(self) -> bool:
-        ready = await read_ready(
-            self._reader,
-            self._bot.account_id,
-            self._bot.bot_id,
-            self._address,
-            self._limit,
-            WINDOW,
+        bot = self._bot
+        ready = await self._batches.ready(
+            bot.account_id, bot.bot_id, self._address, self._limit, WINDOW
         )
         self._ready = ready or self._ready
         return ready is not None
@@ -167,8 +157,7 @@ class ReleaseService:
         )
         if entry is None:
             return None
-        rows = await self._at_once(
-            GRANT,
+        recorded = await self._batches.grant(
             **entry,
             bot=self._bot.bot_id,
             token_hash=self._bot.token_hash,
@@ -180,7 +169,9 @@ class ReleaseService:
             others=self._limit - 1,
             window=WINDOW,
         )
-        return bool(rows)
+        if recorded:
+            self._noted()
+        return recorded
 
     async def _grant_after_loss(self, release_id: UUID, recipient: PublicKey) -> Ticket:
         """Find out under the bot's lock whether the lost statement recorded the release.
