@@ -22,7 +22,7 @@ from app.worker.expiry import announce_expiry
 from app.worker.gauges import Gauges
 from app.worker.housekeeping import make_audit_months, sweep
 from app.worker.importing import ImportLimits, store_imported
-from app.worker.presence import announce_offline
+from app.worker.presence import PresenceSweep
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
 from app.worker.waiting import CATALOGUES, OPERATIONS, OUTBOX, STALE_DAYS
@@ -56,7 +56,7 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
     return [
         Task("sweep", 300.0, lambda: sweep(sessions)),
         Task("audit_months", 3600.0, lambda: make_audit_months(sessions)),
-        Task("presence", 2.0, lambda: announce_offline(sessions)),
+        Task("presence", 2.0, PresenceSweep(sessions).turn),
         Task("expiry", 60.0, lambda: announce_expiry(sessions)),
         Task("rollups", 10.0, lambda: recompute_due(sessions), (STALE_DAYS,)),
         Task("cut_days", 300.0, lambda: mark_cut(sessions)),

@@ -1,9 +1,17 @@
-"""Announcement of bots that stopped sending heartbeats, even if no request asks about them."""
+"""Announcement of bots that stopped sending heartbeats, even if no request asks about them.
 
+No index is in the order in which leases end, since each heartbeat would have to change it. So bots
+that are online are looked at: all of them while they are few, else a share of them in each turn.
+Whose lease ends before its share comes round again is remembered, and looked at when it ends.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 from itertools import groupby
+from time import monotonic
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import new_id
@@ -13,12 +21,30 @@ from app.domains.runtime.heartbeat.writer import STOPPED
 from app.worker.watch import beat
 
 BATCH = 1000
+FEW = 2_000
+SHARES = 8
+"""The parts of the accounts. Their ids are spread evenly, so the parts are of one size."""
+
+_WIDTH = (1 << 128) // SHARES
+AHEAD = timedelta(seconds=20)
+"""What the round of all shares takes at most. Bots that beat in time have longer leases left."""
 
 _PRESENCE = Presence.__table__
 _LAPSED = (
     select(_PRESENCE.c.account_id, _PRESENCE.c.bot_id)
     .where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.statement_timestamp())
     .limit(BATCH)
+)
+_ENDING = select(
+    _PRESENCE.c.account_id,
+    _PRESENCE.c.bot_id,
+    func.extract("epoch", _PRESENCE.c.lease_until - func.statement_timestamp()),
+).where(
+    _PRESENCE.c.announced_online,
+    _PRESENCE.c.account_id.between(
+        bindparam("first", type_=Uuid()), bindparam("last", type_=Uuid())
+    ),
+    _PRESENCE.c.lease_until <= func.statement_timestamp() + AHEAD,
 )
 # Locked rows are left to their holders, so the time of the statement is right. The head of the
 # account's events comes last, as everywhere.
@@ -86,25 +112,79 @@ async def announce_offline(sessions: async_sessionmaker[AsyncSession]) -> int:
     total = 0
     while True:
         async with sessions() as session:
-            lapsed = sorted((await session.execute(_LAPSED)).all())
-        done = 0
-        for account_id, bots in groupby(lapsed, lambda row: row[0]):
-            done += await _announce(sessions, account_id, [bot_id for _, bot_id in bots])
-            beat()
+            lapsed = sorted((row[0], row[1]) for row in await session.execute(_LAPSED))
+        done = await _announce_all(sessions, lapsed)
         total += done
         if not done or len(lapsed) < BATCH:
             return total
 
 
+class PresenceSweep:
+    """The looking of one worker for bots that have gone."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._share = 0
+        self._few = True
+        self._ending: dict[tuple[UUID, UUID], float] = {}
+
+    async def turn(self) -> int:
+        """Announce the bots that have gone, as far as this turn looks; return how many."""
+        share, self._share = self._share, (self._share + 1) % SHARES
+        if self._few:
+            done = await announce_offline(self._sessions)
+        else:
+            await self._look_at(share)
+            done = await self._announce_ended()
+        if self._share == 0 or self._few:
+            self._few = await _are_few(self._sessions)
+        return done
+
+    async def _look_at(self, share: int) -> None:
+        of_share = {
+            "first": UUID(int=share * _WIDTH),
+            "last": UUID(int=(share + 1) * _WIDTH - 1),
+        }
+        async with self._sessions() as session:
+            rows = (await session.execute(_ENDING, of_share)).all()
+        now = monotonic()
+        for account_id, bot_id, left in rows:
+            self._ending[account_id, bot_id] = now + float(left)
+
+    async def _announce_ended(self) -> int:
+        now = monotonic()
+        ended = sorted(bot for bot, end in self._ending.items() if end <= now)
+        for bot in ended:
+            del self._ending[bot]
+        return await _announce_all(self._sessions, ended)
+
+
+async def _are_few(sessions: async_sessionmaker[AsyncSession]) -> bool:
+    online = select(literal(1)).where(_PRESENCE.c.announced_online).limit(FEW + 1).subquery()
+    async with sessions() as session:
+        return int(await session.scalar(select(func.count()).select_from(online)) or 0) <= FEW
+
+
+async def _announce_all(
+    sessions: async_sessionmaker[AsyncSession], bots: Sequence[tuple[UUID, UUID]]
+) -> int:
+    """Announce those of the bots, given in the order of their accounts, that are gone."""
+    done = 0
+    for account_id, of_account in groupby(bots, lambda bot: bot[0]):
+        done += await _announce(sessions, account_id, [bot_id for _, bot_id in of_account])
+        beat()
+    return done
+
+
 async def _announce(
-    sessions: async_sessionmaker[AsyncSession], account_id: UUID, bots: list[UUID]
+    sessions: async_sessionmaker[AsyncSession], account_id: UUID, bots: Collection[UUID]
 ) -> int:
     """Announce those of an account's bots that are still gone and that nobody has locked."""
     async with sessions.begin() as session:
         ((announced,),) = await SessionExecutor(session).fetch(
             _ANNOUNCE,
             account=account_id,
-            bots=bots,
+            bots=list(bots),
             ids=[new_id() for _ in bots],
             message=STOPPED,
         )

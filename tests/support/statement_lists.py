@@ -15,6 +15,8 @@ READINGS = frozenset(
         "app.worker.rollups:_due",
         "app.worker.rollups:_CUT_LATELY",
         "app.worker.rollups:mark_cut",
+        "app.worker.presence:PresenceSweep._look_at",
+        "app.worker.presence:_are_few",
         "app.worker.presence:announce_offline",
         "app.worker.expiry:_CANDIDATES",
         "app.worker.expiry:announce_expiry",
@@ -86,6 +88,7 @@ NOT_SENT_HERE = frozenset(
         "app.domains.webhooks.outbox:_unwatch",
         "app.domains.webhooks.repository:WebhookRepository.has_event",
         "app.pipeline.idempotency:IdempotencyRepository.release",
+        "app.worker.presence:PresenceSweep._look_at",
         "app.process.development:_let_service_in",
     }
 )
