@@ -34,7 +34,8 @@ class Access:
     that takes a file of one of the media types `files` reads it piece by piece.
 
     A `paced` route is for bots, and called by thousands at once when a process has restarted: they
-    are let in a few at a time (`app.api.admission`).
+    are let in a few at a time (`app.api.admission`). An `unhurried` one is for bots, which call it
+    when they are asked to: callers wait for one another for a moment (`app.api.gathering`).
     """
 
     for_bots: bool
@@ -51,6 +52,7 @@ class Access:
     dear: bool = False
     files: tuple[str, ...] = ()
     paced: bool = False
+    unhurried: bool = False
 
     def scopes_for(self, query: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
         """Return the scopes that a request with these query parameters needs."""
@@ -96,6 +98,7 @@ def for_bots(
     hot: bool = False,
     batches: bool = False,
     paced: bool = False,
+    unhurried: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for bots, each for its own account and bot only."""
     return _mark(
@@ -107,6 +110,7 @@ def for_bots(
             hot=hot,
             batches=batches,
             paced=paced,
+            unhurried=unhurried,
         )
     )
 
