@@ -455,7 +455,7 @@ class Settings(BaseSettings):
         "one every 10 seconds; in proportion longer if it was asked for fewer.",
     )
     heartbeats_per_second: float = Field(
-        500,
+        150,
         gt=0,
         description="Heartbeats that one process asks for, about: while it has more bots than can "
         "each send one in 10 seconds, it asks them to send fewer, down to one in 60 seconds.",
@@ -463,9 +463,9 @@ class Settings(BaseSettings):
     stream_reread: float = Field(
         5,
         gt=0,
-        description="Seconds between rereads of the configurations of all bots with a stream, in "
-        "case a change notification was missed; longer with more than 5,000 streams, of which a "
-        "process rereads 1,000 a second.",
+        description="Seconds between looks for changes whose notification was lost, and between "
+        "rereads of the configurations of all bots with a stream, which may have new prices. With "
+        "more than 250 streams rereads take longer: a process rereads 50 bots a second.",
     )
     stream_keep_alive: float = Field(
         15, gt=0, description="Seconds without an event after which a stream sends a comment."

@@ -7,10 +7,14 @@ from uuid import UUID
 
 from app.errors import Unavailable
 
-AT_ONCE = 50
-"""As many as share a statement: few enough that whatever else the process does meanwhile waits for
-some milliseconds, and enough for a database that answers late.
+AT_ONCE = 20
+"""Few enough that whatever else the process does meanwhile waits for some milliseconds, and enough
+for a database that answers late.
 """
+TURN = 0.01
+"""Seconds between two groups out of the line."""
+LATE = 0.005
+"""Seconds by which a turn may come late, as other calls do too, before fewer are let in."""
 PATIENCE = 10.0
 """Seconds that a caller waits in line: less than any proxy waits for the head of a response."""
 LONGEST = 60
@@ -24,12 +28,17 @@ class Admission:
     """Places for `at_once` callers in a process, and a line for the others.
 
     The accounts in the line take turns, so that one with a thousand bots does not keep the others
-    out. A caller that would have to wait too long is refused at once, and each is asked to come
-    back when its turn would come: at the pace at which the process has let others in.
+    out. Calls for something else go before the line: it moves by as many a turn as leave the
+    process's loop in time. A caller that would have to wait too long is refused at once, and
+    each is asked to come back when its turn would come: at the pace at which the process has let
+    others in.
     """
 
     def __init__(self, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
         self._free = at_once
+        self._at_once = at_once
+        self._few = 1
+        self._turn: asyncio.TimerHandle | None = None
         self._patience = patience
         self._lines: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
         self._waiting = 0
@@ -47,7 +56,7 @@ class Admission:
 
         Who has returned from here must `leave`.
         """
-        if self._free:
+        if self._free and not self._waiting:
             self._free -= 1
             return
         loop = asyncio.get_running_loop()
@@ -58,6 +67,8 @@ class Admission:
         if not self._waiting:
             self._let_in_at = loop.time()
         self._waiting += 1
+        if self._turn is None:
+            self._set_turn(loop, loop.time())
         try:
             async with asyncio.timeout(self._patience):
                 await self._until(turn)
@@ -70,12 +81,39 @@ class Admission:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._waiting -= 1
+                if not self._waiting and self._turn is not None:
+                    self._turn.cancel()
+                    self._turn = None
             else:
                 self.leave()  # it was let in at the same moment
             raise
 
     def leave(self) -> None:
-        """Give the place to the account whose turn it is, or free it."""
+        """Free the place. The line moves at its next turn."""
+        self._free += 1
+
+    def _set_turn(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        self._turn = loop.call_at(now + TURN, self._move, loop, now + TURN)
+
+    def _move(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        """Let in those whose turn it is: more than last time, or half of it if that was too much.
+
+        With the last one the turns end.
+        """
+        now = loop.time()
+        if now - due > LATE:
+            self._few = max(1, self._few // 2)
+        elif self._few < self._at_once:
+            self._few += 1
+        for _ in range(min(self._few, self._free)):
+            if not self._let_in(now):
+                break
+        self._turn = None
+        if self._waiting:
+            self._set_turn(loop, now)
+
+    def _let_in(self, now: float) -> bool:
+        """Give a place to the account whose turn it is; return whether anybody was in line."""
         while self._lines:
             account_id, line = self._lines.popitem(last=False)
             while line and line[0].done():
@@ -86,10 +124,11 @@ class Admission:
             if line:
                 self._lines[account_id] = line
             self._waiting -= 1
-            self._note(turn.get_loop().time())
+            self._free -= 1
+            self._note(now)
             turn.set_result(None)
-            return
-        self._free += 1
+            return True
+        return False
 
     def _refusal(self, now: float) -> Unavailable:
         """Return a refusal that names a time of its own, after all that wait or were refused."""

@@ -17,8 +17,8 @@ class Pipeline(Protocol):
     """What surrounds every endpoint: one per process; `main` stores it in the application's state.
 
     In the state of the request it leaves what endpoints get through their dependencies: `work`, the
-    `UnitOfWork`; `caller`; `write_slot` and `dear_place` of a user's write; and `config_rows` of a
-    bot, if the route reads its configuration.
+    `UnitOfWork`; `caller`; `write_slot` and `dear_place` of a user's write; `config_rows` of a bot,
+    if the route reads its configuration; and on a paced route `admitted_at`, before they were read.
     """
 
     def answer(

@@ -17,11 +17,13 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 class StreamLimits:
     """Limits in seconds, and how many streams one process holds, in all and of one account.
 
-    `reread` is how often all bots' configurations are read without a hint, `retry` how long after a
-    failed read; `patience` is how long a client may accept nothing that it is sent.
+    `reread` is how often all bots' configurations are read without a hint, though never more than
+    `rereads` of them in a second; `retry` how long after a failed read; `patience` is how long a
+    client may accept nothing that it is sent.
     """
 
     reread: float = 5
+    rereads: float = 50
     lifetime: float = 3600
     keep_alive: float = 15
     patience: float = 60

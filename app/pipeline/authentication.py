@@ -1,9 +1,12 @@
 """Derives the authenticated caller from the headers of a request."""
 
+import asyncio
+
 from fastapi import Request
 
 from app.api.access import Access
 from app.api.admission import Admission
+from app.api.gathering import Gathering
 from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
 from app.auth.errors import (
     ActAsNotAllowed,
@@ -65,6 +68,7 @@ class Authentication:
         self._releases_per_hour = releases_per_hour
         self._limits = limits
         self._admission = admission
+        self._gathering = Gathering()
         self._sessions = sessions
         self._security = SecurityLog()
 
@@ -129,8 +133,8 @@ class Authentication:
 
         If the route reads the bot's configuration or releases its credentials, token and rows come
         from one statement. On a paced one the caller has entered `admission`, which the request's
-        state then names. Raises `Unauthenticated`, `WrongTokenKind`, `RateLimited` or
-        `Unavailable`.
+        state then names, and since when, by the loop's clock. Raises `Unauthenticated`,
+        `WrongTokenKind`, `RateLimited` or `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -188,7 +192,11 @@ class Authentication:
             raise RuntimeError("a route for bots is served by a process without the role runtime")
         if access.paced:
             await self._admission.enter(claimed.account_id)
-            request.scope["state"]["admission"] = self._admission
+            state = request.scope["state"]
+            state["admission"] = self._admission
+            state["admitted_at"] = asyncio.get_running_loop().time()
+        if access.unhurried:
+            await self._gathering.join(claimed.bot_id.int)
         if access.reads_config:
             rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
             request.scope["state"]["config_rows"] = rows

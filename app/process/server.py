@@ -16,6 +16,7 @@ from app.process.http_server import HttpServer
 from app.process.listening import Sibling, listeners
 from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
+from app.process.warming import warm
 from app.settings import Role, Settings, SettingsError
 from botkeys.core_dumps import forbid_core_dumps
 
@@ -103,6 +104,8 @@ async def _serve(settings: Settings, role: Role, stop: StopRequest, sibling: Sib
     opening = open_context(settings, role)
     async with AsyncExitStack() as stack:
         context = await stop.unless_asked(stack.enter_async_context(opening))
+        if context.runtime is not None:
+            await stop.unless_asked(warm(context.database))
         server = Server(context)
         bound = stack.enter_context(listeners(settings, sibling))
         serving = asyncio.create_task(server.serve(bound))

@@ -1,6 +1,7 @@
 """Who is let in when thousands come at once: rule R102."""
 
 import asyncio
+import time
 from uuid import UUID
 
 import pytest
@@ -98,3 +99,30 @@ async def _refusals(
     errors = [task.exception() for task in waiting if task.done()]
     assert all(isinstance(error, Unavailable) for error in errors)
     return [error for error in errors if isinstance(error, Unavailable)]
+
+
+async def test_the_line_moves_slowly_while_the_process_is_late_and_fast_while_it_is_not() -> None:
+    """What else the process is called for goes before the line."""
+    admission = Admission(at_once=8)
+    for _ in range(8):
+        await admission.enter(ONE)
+    let_in: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def visit() -> None:
+        await admission.enter(ONE)
+        let_in.append(loop.time())
+        admission.leave()
+
+    visits = [asyncio.create_task(visit()) for _ in range(200)]
+    await settled()
+    for _ in range(8):
+        admission.leave()
+    for _ in range(10):
+        time.sleep(0.03)  # noqa: ASYNC251  # a process that is kept busy by other calls
+        await settled()
+    busy = len(let_in)
+    assert 1 <= busy <= 10
+    await asyncio.gather(*visits)
+    idle = let_in[busy:]
+    assert len(idle) / (idle[-1] - idle[0]) > 3 * busy / 0.3

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+from app.domains.runtime.stream.event_numbers import EventNumbers
+from app.process.warming import warm
 from app.settings import Role
 from app.simulator import credentials
 from app.worker.purging import PurgeLimits, purge_deleted
@@ -30,6 +32,12 @@ async def readiness(_world: World, split: Split) -> None:
     for process in (split.api, split.runtime):
         answer = await process.http.get("/readyz")
         assert answer.status_code == 200, answer.text
+    await warm(split.databases[Role.RUNTIME])
+
+
+async def a_look_for_lost_notifications(_world: World, split: Split) -> None:
+    numbers = EventNumbers(split.databases[Role.RUNTIME].autocommit)
+    assert len(await numbers.moved([uuid4()])) == 1
 
 
 async def an_account_that_begins_at_runtime(_world: World, split: Split) -> None:
@@ -171,6 +179,7 @@ async def deletions_in_turns(world: World, split: Split) -> None:
 
 FURTHER: tuple[Callable[[World, Split], Awaitable[None]], ...] = (
     readiness,
+    a_look_for_lost_notifications,
     an_account_that_begins_at_runtime,
     a_session_at_both_roles,
     what_a_bot_learns_of_its_key,

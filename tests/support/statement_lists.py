@@ -35,6 +35,7 @@ READINGS = frozenset(
         "app.domains.runtime.heartbeat.writer:_LAST_LEASE",
         # The heads of all accounts with open streams.
         "app.domains.events.watch:_HEADS",
+        "app.domains.runtime.stream.event_numbers:_NUMBERS",
         # The configurations of all bots with open streams.
         "app.domains.bots.config_rows:MANY",
         "app.domains.bots.config_rows:_OF_MANY",

@@ -11,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api.streaming import StreamLimits
 from app.auth.principal import BotPrincipal
 from app.db import notifications
-from app.db.driver import Executor, Rows, Statement
+from app.db.driver import Executor, Rows, SessionExecutor, Statement
 from app.db.models import Bot as BotRow
+from app.domains.bots.config_rows import read_one
 from app.domains.bots.token_repository import stored_token_hash
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher
+from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher, Reading
 from app.domains.runtime.stream.router import ConfigEvents
 from app.errors import RateLimited, Unavailable
 from tests.support.streaming import Streaming, streaming
@@ -25,6 +28,9 @@ HINTS_ALONE = StreamLimits(reread=3600)
 """Limits without periodic rereads: only a notification reveals a change."""
 
 OFTEN = StreamLimits(reread=0.05)
+
+EVENTS = StreamLimits(reread=0.05, rereads=0.001)
+"""Limits with looks for events, and without rereads in turn."""
 
 
 async def new_bot(user: User) -> Bot:
@@ -151,6 +157,54 @@ async def test_a_change_without_a_notification_is_found_by_reading_again(
         async with busy_world.context.database.sessions.begin() as session:
             await pause_quietly(session, bot)
         assert "bot_paused" in (await stream.config())["blocked_by"]
+
+
+async def test_a_change_whose_notification_was_lost_is_found_by_its_event(
+    busy_world: World,
+) -> None:
+    """Rule R105. The number of an account's newest event moves with each change of its owner."""
+    user = busy_world.user()
+    bot = await new_bot(user)
+    async with streaming(busy_world, EVENTS) as server, server.stream(bot) as stream:
+        await stream.config()
+        await listens(busy_world)
+        async with busy_world.context.database.sessions.begin() as session:
+            await pause_quietly(session, bot)
+            log = EventLog(SessionExecutor(session), bot.account_id)
+            await log.add(EventType.BOT_CHANGED, bot_id=bot.id, name="quiet", paused=True)
+        assert "bot_paused" in (await stream.config())["blocked_by"]
+
+
+async def test_a_stream_begins_with_what_was_read_with_its_token(world: World) -> None:
+    bot = await new_bot(world.user())
+    executor = world.context.database.autocommit
+    reading = Reading(await read_one(executor, bot.account_id, bot.id), 0.0)
+    gone: Any = None  # to ask this database would fail
+    publisher = ConfigPublisher(gone, world.context.config_cache, StreamLimits(), None)
+    principal = await principal_of(world, bot)
+    begun = await (await publisher.subscribe(principal, None, reading)).next(10)
+    assert begun is not None
+    assert begun.version == await version_of(bot)
+    assert await (await publisher.subscribe(principal, begun.version, reading)).next(0.01) is None
+    await publisher.close()
+
+
+async def test_what_changed_since_the_token_was_read_is_not_missed(busy_world: World) -> None:
+    """Rule R105."""
+    user = busy_world.user()
+    bot = await new_bot(user)
+    principal = await principal_of(busy_world, bot)
+    executor = busy_world.context.database.autocommit
+    async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
+        await stream.config()
+        await listens(busy_world)
+        began = asyncio.get_running_loop().time()
+        reading = Reading(await read_one(executor, bot.account_id, bot.id), began)
+        await pause(user, bot)
+        assert "bot_paused" in (await stream.config())["blocked_by"]
+        late = await (await server.config_publisher.subscribe(principal, None, reading)).next(10)
+        assert late is not None
+        assert late.version == stream.version
 
 
 async def test_what_changes_while_nobody_listens_arrives(busy_world: World) -> None:

@@ -1,8 +1,10 @@
 """Delivers every change of a bot's configuration to the streams that this process holds for it.
 
-A notification is a hint to read a bot again, and so is the clock: prices change without a
-notification, and one may be lost. Bots to read are gathered and read in few statements; a bot whose
-rows are unchanged costs nothing more.
+A notification is a hint to read a bot again. One may be lost: so every few seconds the numbers of
+the accounts' newest events are compared, and bots are read again where one has moved. Prices
+change without either, and so all bots are read again in turn, at a pace that costs little however
+many they are. Bots to read are gathered and read in few statements; a bot whose rows are unchanged
+costs nothing more.
 """
 
 import asyncio
@@ -23,15 +25,19 @@ from app.db import notifications
 from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_many
 from app.domains.runtime.config.cache import ConfigCache
+from app.domains.runtime.stream.event_numbers import ACCOUNTS_AT_ONCE, EventNumbers
 from app.domains.runtime.stream.feeder import Alarms
+from app.domains.runtime.stream.hearing import Hearing
 from app.domains.runtime.stream.listener import listen
 from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotRef, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
 from app.errors import RateLimited, Unavailable
 
 STREAMS_OF_A_BOT = 4
-REREADS_PER_SECOND = 1_000
-"""Bots whose configurations are read again in a second, at most: a fifth of a processor."""
+MOVED_PER_SECOND = 50
+"""Bots that are read again in a second because something has happened in their accounts, at most: a
+hundredth of a processor.
+"""
 _FIRST_READ_SECONDS = 5.0
 _CLOSING_SECONDS = 0.5
 _WAIT_SECONDS = 5
@@ -46,6 +52,14 @@ class _Watched:
     subscriptions: list[Subscription] = field(default_factory=list)
     seen: int | None = None
     rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A bot's rows, and when their reading began, by the loop's clock."""
+
+    rows: Sequence[ConfigRow]
+    began: float
 
 
 class ConfigPublisher:
@@ -70,6 +84,8 @@ class ConfigPublisher:
         self._bots_of: dict[UUID, set[BotRef]] = {}
         self._turn = 0
         self._queue = RereadQueue()
+        self._hearing = Hearing()
+        self._numbers = EventNumbers(executor)
         self._alarms: Alarms | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -86,8 +102,12 @@ class ConfigPublisher:
             self._alarms = Alarms()
         return self._alarms
 
-    async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
+    async def subscribe(
+        self, bot: BotPrincipal, known: str | None, reading: Reading | None = None
+    ) -> Subscription:
         """Return a stream for a bot that has the version `known`, once its configuration was read.
+
+        What was read with its token is sent first, unless a change may have been committed since.
 
         Raises `Unauthenticated` if the token was just revoked, `RateLimited` if the account has
         taken its share of the places or the bot opened newer streams meanwhile, `Unavailable` if
@@ -109,16 +129,11 @@ class ConfigPublisher:
         watched.seen = None
         self._count += 1
         self._of_account[bot.account_id] += 1
-        self._queue.changed(name)
-        try:
-            async with asyncio.timeout(_FIRST_READ_SECONDS):
-                await subscription.read()
-        except TimeoutError:
-            subscription.close()
-            raise Unavailable from None
-        except BaseException:
-            subscription.close()
-            raise
+        if reading is None or self._hearing.heard(name, since=reading.began):
+            self._queue.changed(name)
+            await self._first_read(subscription)
+        else:
+            self._send(watched, [subscription], reading.rows)
         if subscription.revoked:
             raise Unauthenticated(TokenFault.REVOKED)
         if subscription.replaced:
@@ -130,6 +145,17 @@ class ConfigPublisher:
         if subscription.closed:
             raise Unavailable
         return subscription
+
+    async def _first_read(self, subscription: Subscription) -> None:
+        try:
+            async with asyncio.timeout(_FIRST_READ_SECONDS):
+                await subscription.read()
+        except TimeoutError:
+            subscription.close()
+            raise Unavailable from None
+        except BaseException:
+            subscription.close()
+            raise
 
     async def close(self) -> None:
         """End all streams and accept no more."""
@@ -165,7 +191,8 @@ class ConfigPublisher:
         if self._url is not None:
             listening = listen(self._url, self._receive, self._reread)
             self._tasks.append(asyncio.create_task(listening))
-            self._tasks.append(asyncio.create_task(self._reread_periodically()))
+            self._tasks.append(asyncio.create_task(self._reread_in_turn()))
+            self._tasks.append(asyncio.create_task(self._look_for_events()))
 
     def _forget(self, subscription: Subscription) -> None:
         name = (subscription.bot.account_id, subscription.bot.bot_id)
@@ -185,6 +212,7 @@ class ConfigPublisher:
     def _receive(self, payload: str) -> None:
         with suppress(ValueError):  # anyone with a login can send a notification
             account_id, bot_id = notifications.read(payload)
+            self._hearing.note(account_id, bot_id, self.alarms.now)
             if bot_id is None:
                 for name in self._bots_of.get(account_id, ()):
                     self._queue.changed(name)
@@ -192,19 +220,45 @@ class ConfigPublisher:
                 self._queue.changed((account_id, bot_id))
 
     def _reread(self) -> None:
+        self._hearing.missed(self.alarms.now)
         self._queue.due(self._watched)
 
-    async def _reread_periodically(self) -> None:
+    async def _reread_in_turn(self) -> None:
         """Reread all bots in each round, a few at a time, so that a change in between
         hardly waits. A round with very many bots takes longer.
         """
         while True:
             names = list(self._watched)
             steps = range(0, max(1, len(names)), BOTS_AT_ONCE)
-            round_seconds = max(self.limits.reread, len(names) / REREADS_PER_SECOND)
+            round_seconds = max(self.limits.reread, len(names) / self.limits.rereads)
             for start in steps:
                 await asyncio.sleep(round_seconds / len(steps))
                 self._queue.due(names[start : start + BOTS_AT_ONCE])
+
+    async def _look_for_events(self) -> None:
+        """Reread bots in whose accounts something has happened, those of small accounts first.
+
+        Those that are too many are left to their turn.
+        """
+        while True:
+            accounts = list(self._bots_of)
+            steps = range(0, max(1, len(accounts)), ACCOUNTS_AT_ONCE)
+            pause = self.limits.reread / len(steps)
+            left = max(1, MOVED_PER_SECOND * self.limits.reread)
+            for start in steps:
+                await asyncio.sleep(pause)
+                try:
+                    moved = await self._numbers.moved(accounts[start : start + ACCOUNTS_AT_ONCE])
+                except Exception as error:  # noqa: BLE001  # no failure may end all streams
+                    log.warning("events_not_looked_for", exception=type(error).__name__)
+                    continue
+                groups = [self._bots_of[account] for account in moved if account in self._bots_of]
+                for bots in sorted(groups, key=len):
+                    left -= len(bots)
+                    if left < 0:
+                        break
+                    self._queue.due(bots)
+            self._numbers.keep(self._bots_of)
 
     async def _keep_reading(self) -> None:
         while True:
@@ -243,9 +297,13 @@ class ConfigPublisher:
             if not rows or rows[0].token_hash != subscription.bot.token_hash:
                 current.remove(subscription)
                 subscription.close(revoked=True)
-        seen = hash(tuple(rows))
-        if not current or watched.seen == seen:
-            return
+        if current and watched.seen != hash(tuple(rows)):
+            self._send(watched, current, rows)
+
+    def _send(
+        self, watched: _Watched, current: Sequence[Subscription], rows: Sequence[ConfigRow]
+    ) -> None:
+        """Offer what was read to those of a bot's streams for which it was read."""
         try:
             version = self._config_cache.summary(rows).version
             lacking = [known for known in current if known.lacks(version)]
@@ -256,7 +314,7 @@ class ConfigPublisher:
                 subscription.close()
             return
         # Subscribers that joined during this read get the next snapshot even if nothing changed.
-        watched.seen = seen if current == watched.subscriptions else None
+        watched.seen = hash(tuple(rows)) if current == watched.subscriptions else None
         watched.rows = len(rows)
         for subscription in current:
             if config is not None and subscription.lacks(version):

@@ -18,7 +18,7 @@ from app.api.streaming import (
     event_stream,
     send_within,
 )
-from app.domains.runtime.stream.deps import Streams
+from app.domains.runtime.stream.deps import FirstReading, Streams
 from app.domains.runtime.stream.feeder import Alarms, Feeder
 from app.domains.runtime.stream.messages import RETRY, config_event
 from app.domains.runtime.stream.subscription import Subscription
@@ -122,6 +122,7 @@ def _part(text: bytes) -> Message:
 async def stream_config(
     streams: Streams,
     caller: CurrentCaller,
+    reading: FirstReading,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -142,5 +143,5 @@ async def stream_config(
     Generated clients cannot read event streams as they arrive: poll `getConfig` with
     `If-None-Match` instead, or use the SDK.
     """
-    subscription = await streams.subscribe(caller.bot, last_event_id)
+    subscription = await streams.subscribe(caller.bot, last_event_id, reading)
     return ConfigEvents(subscription, streams.limits, streams.alarms)
