@@ -51,17 +51,16 @@ class FleetBot:
 
 
 def make_fleet(
-    installation: Installation, api: Server, runtime: Server, bots: int
+    installation: Installation, api: Server, runtime: Server, bots: int, accounts: int = ACCOUNTS
 ) -> list[FleetBot]:
-    """Create `bots` bots of 20 accounts, so that bots of one account are never adjacent."""
-    return asyncio.run(_make(installation, api, runtime, bots))
+    """Create `bots` bots of so many accounts, so that bots of one account are never adjacent."""
+    return asyncio.run(_make(installation, api, runtime, bots, min(accounts, bots)))
 
 
 async def _make(
-    installation: Installation, api: Server, runtime: Server, bots: int
+    installation: Installation, api: Server, runtime: Server, bots: int, accounts: int
 ) -> list[FleetBot]:
     await fill(installation.database_url)
-    accounts = min(ACCOUNTS, bots)
     # The server closes connections that are idle for five seconds, httpx's own default: the client
     # must close them first.
     options: dict[str, Any] = {
@@ -73,16 +72,14 @@ async def _make(
         httpx.AsyncClient(base_url=api.address, **options) as users,
         httpx.AsyncClient(base_url=runtime.address, **options) as minting,
     ):
-        makers = [
-            _of_account(
-                users,
-                minting,
-                installation.token(f"fleet-{account}"),
-                range(account, bots, accounts),
-            )
-            for account in range(accounts)
-        ]
-        made = await asyncio.gather(*makers)
+        turns = asyncio.Semaphore(ACCOUNTS)
+
+        async def of_account(account: int) -> list[tuple[int, FleetBot]]:
+            token = installation.token(f"fleet-{account}")
+            async with turns:
+                return await _of_account(users, minting, token, range(account, bots, accounts))
+
+        made = await asyncio.gather(*map(of_account, range(accounts)))
     await _add_assets(installation.database_url)
     return [bot for _, bot in sorted(pair for some in made for pair in some)]
 
@@ -132,6 +129,31 @@ async def enlarge(
     finally:
         await database.close()
     return made
+
+
+async def came_before(installation: Installation, interval: float) -> None:
+    """Note for all bots that they have just sent a heartbeat, and were asked for one at this
+    interval.
+    """
+    database = open_database(
+        installation.database_url, application_name="botkeys-bench", pool_size=1
+    )
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text(_CAME), {"lease": interval * _LEASES})
+    finally:
+        await database.close()
+
+
+_LEASES = 3
+"""A lease's length by the interval."""
+_CAME = """
+INSERT INTO presence (account_id, bot_id, last_heartbeat_at, lease_until, announced_online)
+SELECT account_id, id, now(), now() + CAST(:lease AS float) * interval '1 second', true FROM bots
+ON CONFLICT (account_id, bot_id) DO UPDATE
+SET last_heartbeat_at = excluded.last_heartbeat_at, lease_until = excluded.lease_until,
+    announced_online = true
+"""
 
 
 async def _of_account(

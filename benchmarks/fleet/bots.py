@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import uvloop
 
-from benchmarks.fleet.wire import Wire
+from benchmarks.fleet.wire import Proxy, Wire
 from benchmarks.listeners import allow_many_connections
 from benchmarks.load import quantile
 from botkeys.client.config_feed import ConfigFeed
@@ -53,7 +53,13 @@ class _Bot:
 
     def __init__(self, crowd: "RunningCrowd", token: str, source: str) -> None:
         self.wire = Wire(
-            crowd.port, token, source, opened=self._opened, ended=self._ended, refused=crowd.refused
+            crowd.port,
+            token,
+            source,
+            crowd.proxy,
+            opened=self._opened,
+            ended=self._ended,
+            refused=crowd.refused,
         )
         self._crowd = crowd
         connection = cast(Connection, self.wire)
@@ -98,6 +104,7 @@ class RunningCrowd:
 
     def __init__(self, crowd: Crowd) -> None:
         self.port = crowd.port
+        self.proxy = Proxy(crowd.port)
         self.bots = [
             _Bot(self, token, crowd.addresses[number % len(crowd.addresses)])
             for number, token in enumerate(crowd.tokens)
@@ -176,10 +183,12 @@ class RunningCrowd:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def beat(self, *, spread: float, seconds: float) -> dict[str, Any]:
+    async def beat(
+        self, *, spread: float, seconds: float, after: float | None = None
+    ) -> dict[str, Any]:
         """Let all bots send heartbeats as they are asked to, the first within `spread` seconds.
 
-        Counted are the last `seconds`.
+        Counted are `seconds`, which begin so long `after` the start, or else after the first ones.
         """
         seen: list[float] = []
         asked: Counter[int] = Counter()
@@ -205,7 +214,7 @@ class RunningCrowd:
 
         chosen = random.Random(1)  # noqa: S311  # spreads load, guards nothing
         tasks = [asyncio.create_task(live(bot, chosen.uniform(0, spread))) for bot in self.bots]
-        await asyncio.sleep(spread)
+        await asyncio.sleep(spread if after is None else after)
         for counted in (seen, asked, failed):
             counted.clear()
         await asyncio.sleep(seconds)
@@ -236,6 +245,7 @@ class RunningCrowd:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.proxy.close()
 
 
 async def main() -> None:

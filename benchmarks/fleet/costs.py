@@ -38,6 +38,11 @@ def cpu_of(installation: Installation, *servers: Server) -> Cpu:
     return Cpu(service, sum(map(_own, family(postmaster))) + _waited_for(postmaster))
 
 
+def by_process(server: Server) -> list[float]:
+    """Return the processor seconds so far of each process of a server."""
+    return [_own(pid) for pid in family(server.process.pid)]
+
+
 def resident_kib(server: Server) -> int:
     """Return the resident memory of the server's processes that is theirs alone."""
     return sum(_private_kib(pid) for pid in family(server.process.pid))

@@ -1,9 +1,10 @@
 """How many bots a machine can carry: memory and processor time of each, and storms of all of them.
 
-The fleet is held in full, as far as one machine's ports and files allow. What 100,000 bots need is
-then computed from what each thing costs that is done for them, times how often that is in a second:
-heartbeats at the longest interval; comments that keep streams alive; configurations that are read
-again, which two processes do at their most; changes that are delivered.
+The fleet is held in full, as far as one machine's ports and files allow: by default a fifth of
+100,000 bots in two processes of 10,000 each. What 100,000 need is then computed from what each
+thing costs that is done for them, times how often that is in a second: heartbeats at the longest
+interval; comments that keep streams alive; configurations that ten processes read again; changes
+that are delivered.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.streaming import StreamLimits
-from app.domains.runtime.stream.publisher import REREADS_PER_SECOND
-from benchmarks.fleet import FleetBot, enlarge, make_fleet
-from benchmarks.fleet.costs import Cpu, cpu_of, resident_kib
+from app.domains.runtime.heartbeat.pace import LONGEST, SHORTEST
+from app.settings import Settings
+from benchmarks.fleet import FleetBot, came_before, enlarge, make_fleet
+from benchmarks.fleet.costs import Cpu, by_process, cpu_of, resident_kib
 from benchmarks.fleet.crowd import Crowds, crowds, others
 from benchmarks.fleet.others import Kind
 from benchmarks.installation import Installation
@@ -33,35 +35,45 @@ CORES_BUDGET = 2
 STORM_BUDGET = 30
 OTHERS_BUDGET = 100
 TARGET = 100_000
-PROCESSES = 2
-CHANGES_PER_SECOND = 100
-"""Changes that 100,000 bots' owners are taken to make: each of them one in a quarter of an hour."""
+PROCESSES = TARGET / Settings.model_fields["streams_per_process"].default
+CHANGES_PER_SECOND = TARGET / 3600
+"""Changes that 100,000 bots' owners are taken to make: of each bot one in an hour."""
 
-_OWN = 20
-_LONGEST = 60
+_ASKING = 20
 _WARMING = 200
 _PINGS = 10.0
+_HEARTBEATS: float = Settings.model_fields["heartbeats_per_second"].default
+_KEPT = 75
+"""Seconds that a process keeps a proxy's idle connection, as docs/deployment.md advises."""
 _CALLS_PER_SECOND = 20
 _WARM_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`bots` are held by so many `processes`, `storm` of them reconnect at once; `seconds` is how
-    long each steady state is measured, `spread` in how many the bots send their first heartbeats.
+    """`bots` of so many `accounts` are held by so many `processes`, `storm` of them reconnect at
+    once. `idle` and `seconds` are how long they are measured without heartbeats and with them.
     """
 
     bots: int = 20_000
+    accounts: int = 100
     processes: int = 2
     few: int = 1_000
     storm: int = 5_000
-    spread: float = 60
+    idle: float = 15
     seconds: float = 30
-    changes: int = 300
+    changes: int = 200
+
+    @property
+    def interval(self) -> float:
+        """Return how often the processes ask each bot for heartbeats."""
+        return min(max(self.bots / self.processes / _HEARTBEATS, SHORTEST), LONGEST)
 
 
 FULL = Size()
-QUICK = Size(bots=1_000, processes=1, few=1_000, storm=500, spread=10, seconds=10, changes=50)
+QUICK = Size(
+    bots=1_000, accounts=20, processes=1, few=1_000, storm=500, idle=10, seconds=10, changes=50
+)
 
 
 def measure_fleet(installation: Installation, size: Size = FULL) -> list[Row]:
@@ -69,7 +81,7 @@ def measure_fleet(installation: Installation, size: Size = FULL) -> list[Row]:
     allow_many_connections()
     with installation.service("api") as api:
         with _runtime(installation, size) as runtime:
-            made = make_fleet(installation, api, runtime, min(_OWN, size.bots))
+            made = make_fleet(installation, api, runtime, size.accounts, size.accounts)
         more = max(size.bots, size.few) + _WARMING - len(made)
         fleet = [*made, *asyncio.run(enlarge(installation, made, more))]
         memory, pings = measure_streams(installation, fleet[: size.few + _WARMING])
@@ -88,7 +100,8 @@ def _runtime(
         size.processes,
         port=port,
         streams_per_process=2 * size.bots,
-        streams_per_account=max(2_000, size.bots // _OWN * 2),
+        streams_per_account=max(2_000, size.bots // size.accounts * 2),
+        keep_alive_timeout=_KEPT,
     )
 
 
@@ -145,19 +158,21 @@ def _held(
         opening = cpu_of(installation, runtime) - since
         memory = _memory_row(runtime, before, len(bots))
         idle = _of_a_second(installation, runtime, size)
-        beats, beating = _beats(installation, runtime, crowd, size)
+        asyncio.run(came_before(installation, size.interval))
+        beats, beating, each = _beats(installation, runtime, crowd, size)
         delivered, delivering = _changes(installation, api, runtime, bots, size)
     limits = StreamLimits()
-    of_process = min(len(bots) / size.processes / limits.reread, REREADS_PER_SECOND)
+    of_process = min(len(bots) / size.processes / limits.reread, limits.rereads)
     pinging = per_ping * (len(bots) / limits.keep_alive)
     per_reread = (idle - pinging) * (1 / (of_process * size.processes))
     per_beat = (beating - idle * size.seconds) * (1 / max(1, beats["beats"]))
     per_change = (delivering - idle * delivered) * (1 / size.changes)
     per_opening = opening * (1 / len(bots))
+    held = beating * (1 / size.seconds)
     needed = (
-        per_beat * (TARGET / _LONGEST)
+        per_beat * (TARGET / LONGEST)
         + per_ping * (TARGET / limits.keep_alive)
-        + per_reread * (PROCESSES * REREADS_PER_SECOND)
+        + per_reread * (PROCESSES * limits.rereads)
         + per_change * CHANGES_PER_SECOND
     )
     return [
@@ -177,6 +192,18 @@ def _held(
             },
         ),
         Row(
+            name=f"processors for {len(bots):,} bots with streams, measured",
+            value=held.service + held.database,
+            unit="",
+            kind="at most",
+            budget=None,
+            details={
+                "service": f"{held.service:.2f}",
+                "each process": " ".join(f"{share:.2f}" for share in each),
+                "database": f"{held.database:.2f}",
+            },
+        ),
+        Row(
             name=f"processors for {TARGET:,} bots, computed",
             value=needed.service + needed.database,
             unit="",
@@ -185,12 +212,12 @@ def _held(
             details={
                 "service": f"{needed.service:.2f}",
                 "database": f"{needed.database:.2f}",
-                f"a heartbeat, {TARGET / _LONGEST:.0f}/s": per_beat.text(1_000, "ms"),
+                f"a heartbeat, {TARGET / LONGEST:.0f}/s": per_beat.text(1_000, "ms"),
                 f"a comment, {TARGET / limits.keep_alive:.0f}/s": per_ping.text(1_000_000, "µs"),
-                f"a rereading, {PROCESSES * REREADS_PER_SECOND}/s": per_reread.text(
+                f"a rereading, {PROCESSES * limits.rereads:.0f}/s": per_reread.text(
                     1_000_000, "µs"
                 ),
-                f"a change, {CHANGES_PER_SECOND}/s": per_change.text(1_000, "ms"),
+                f"a change, {CHANGES_PER_SECOND:.0f}/s": per_change.text(1_000, "ms"),
                 "opening a stream": per_opening.text(1_000, "ms"),
                 "memory": f"{memory.value * TARGET / 1024**2:.1f} GiB",
             },
@@ -200,20 +227,24 @@ def _held(
 
 def _of_a_second(installation: Installation, runtime: Server, size: Size) -> Cpu:
     since = cpu_of(installation, runtime)
-    time.sleep(size.seconds)
-    return (cpu_of(installation, runtime) - since) * (1 / size.seconds)
+    time.sleep(size.idle)
+    return (cpu_of(installation, runtime) - since) * (1 / size.idle)
 
 
 def _beats(
     installation: Installation, runtime: Server, crowd: Crowds, size: Size
-) -> tuple[dict[str, Any], Cpu]:
-    """Return what bots saw in the last seconds of their heartbeats, and what these took."""
-    # Nobody beats at first; the process then learns within seconds how many bots there are.
-    crowd.begin("beat", spread=size.spread, seconds=size.seconds)
-    time.sleep(size.spread)
-    since = cpu_of(installation, runtime)
+) -> tuple[dict[str, Any], Cpu, list[float]]:
+    """Return what bots saw of their heartbeats, what these took, and each process's share of it."""
+    # Each bot's first one comes as if it had sent others before.
+    crowd.begin("beat", spread=size.interval, after=_WARM_SECONDS, seconds=size.seconds)
+    time.sleep(_WARM_SECONDS)
+    since, shares = cpu_of(installation, runtime), by_process(runtime)
     answers = crowd.end()
     took = cpu_of(installation, runtime) - since
+    each = [
+        (after - before) / size.seconds
+        for before, after in zip(shares, by_process(runtime), strict=True)
+    ]
     asked: dict[str, int] = {}
     for answer in answers:
         for interval, count in answer["asked"].items():
@@ -226,7 +257,7 @@ def _beats(
         "asked": " ".join(f"{each} s: {asked[each]}" for each in sorted(asked, key=int)),
         "failed": sum(sum(answer["failed"].values()) for answer in answers),
     }
-    return beats, took
+    return beats, took, each
 
 
 def _changes(
@@ -257,20 +288,24 @@ def _storms(
         asking = _asking(api, port, bots)
         with others(_WARM_SECONDS, asking):
             pass
-        for name, patient in (("all dropped", True), ("all dropped, no pauses", False)):
-            crowd.do("follow", patient=patient)
-            with others(STORM_BUDGET / 2, asking) as seen:
-                time.sleep(0.5)
-                answers = crowd.do("reopened", drop=True, seconds=2 * STORM_BUDGET)
-            rows += _storm_rows(name, answers, seen[0], len(bots))
-        crowd.do("follow", patient=True)
+        crowd.do("follow")
+        rows += _dropped("all dropped", crowd, asking, len(bots))
         crowd.begin("reopened", drop=False, seconds=2 * STORM_BUDGET)
         running.close()
         running.enter_context(_runtime(installation, size, port))
-        with others(STORM_BUDGET / 3, asking) as seen:
+        with others(STORM_BUDGET / 2, asking) as seen:
             answers = crowd.end()
         rows += _storm_rows("restarted", answers, seen[0], len(bots))
+        crowd.do("follow", patient=False)
+        rows += _dropped("all dropped, no pauses", crowd, asking, len(bots))
     return rows
+
+
+def _dropped(name: str, crowd: Crowds, asking: Sequence[Kind], bots: int) -> list[Row]:
+    with others(STORM_BUDGET / 2, asking) as seen:
+        time.sleep(0.5)
+        answers = crowd.do("reopened", drop=True, seconds=2 * STORM_BUDGET)
+    return _storm_rows(name, answers, seen[0], bots)
 
 
 def _storm_rows(
@@ -308,7 +343,7 @@ def _storm_rows(
 
 def _asking(api: Server, port: int, bots: Sequence[FleetBot]) -> list[Kind]:
     """Return what else is called: users' lists, other bots' configurations and releases."""
-    few = bots[:_OWN]
+    few = bots[:_ASKING]
     one_time = base64url.encode(PrivateKey.generate(SuiteName.MLKEM768_X25519).public.raw)
     body = f'{{"suite": "{SuiteName.MLKEM768_X25519}", "public_key": "{one_time}"}}'
     return [

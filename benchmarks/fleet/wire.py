@@ -59,6 +59,19 @@ class _Exchange(asyncio.Protocol):
             self._ended = True
         self._wake()
 
+    @property
+    def reusable(self) -> bool:
+        """Return whether another request can be sent over the connection."""
+        closes = self.headers.get("connection") == "close"
+        return self._ended and not self._lost and not closes
+
+    def send(self, request: bytes) -> None:
+        """Send another request over the same connection."""
+        self.status, self.headers = 0, {}
+        self._length, self._chunked, self._ended = None, False, False
+        if self.transport is not None:
+            self.transport.write(request)
+
     def _read_head(self) -> bool:
         head, end, rest = self._text.partition(_END)
         if not end:
@@ -121,14 +134,54 @@ class _Exchange(asyncio.Protocol):
             self.transport.abort()
 
 
+class Proxy:
+    """The connections that a proxy before the service keeps for the calls of all bots."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[_Exchange] = []
+
+    async def begin(self, request: bytes) -> _Exchange:
+        while self._free:
+            exchange = self._free.pop()
+            if exchange.reusable:
+                exchange.send(request)
+                return exchange
+        return await _connect(request, self._port, HOST)
+
+    def end(self, exchange: _Exchange) -> None:
+        if exchange.reusable:
+            self._free.append(exchange)
+        else:
+            exchange.close()
+
+    def close(self) -> None:
+        for exchange in self._free:
+            exchange.close()
+
+
+async def _connect(request: bytes, port: int, source: str) -> _Exchange:
+    try:
+        _, exchange = await asyncio.get_running_loop().create_connection(
+            lambda: _Exchange(request), HOST, port, local_addr=(source, 0)
+        )
+    except OSError as error:
+        raise Unreachable(HOST, type(error).__name__) from None
+    return exchange
+
+
 class Wire:
-    """A bot's way to the service; `opened` and `ended` are called with each stream of it."""
+    """A bot's way to the service; `opened` and `ended` are called with each stream of it.
+
+    Its streams have connections of their own, its calls share those of a proxy.
+    """
 
     def __init__(
         self,
         port: int,
         token: str,
         source: str,
+        proxy: Proxy,
         *,
         opened: Callable[[], None],
         ended: Callable[[], None],
@@ -137,6 +190,7 @@ class Wire:
         self._port = port
         self._token = token
         self._source = source
+        self._proxy = proxy
         self._opened = opened
         self._ended = ended
         self._refused = refused
@@ -151,7 +205,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         safe: bool | None = None,
     ) -> HttpAnswer:
-        """Make one request over a connection of its own, as a bot does that calls every 10 s."""
+        """Make one request through the proxy."""
         del safe
         content = b"" if body is None else json.dumps(body).encode()
         sent = dict(headers or {})
@@ -169,7 +223,7 @@ class Wire:
     async def _call(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes
     ) -> HttpAnswer:
-        exchange = await self._begin(method, path, headers, content)
+        exchange = await self._proxy.begin(self._request(method, path, headers) + content)
         try:
             async with asyncio.timeout(_PATIENCE):
                 await exchange.head()
@@ -177,13 +231,13 @@ class Wire:
         except TimeoutError:
             raise Unreachable(HOST, "silent") from None
         finally:
-            exchange.close()
+            self._proxy.end(exchange)
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, headers: Mapping[str, str], idle_timeout: float
     ) -> AsyncIterator[_Exchange]:
-        exchange = await self._begin("GET", path, headers, b"")
+        exchange = await _connect(self._request("GET", path, headers), self._port, self._source)
         try:
             async with asyncio.timeout(idle_timeout):
                 await exchange.head()
@@ -215,20 +269,11 @@ class Wire:
         if self._stream is not None:
             self._stream.close()
 
-    async def _begin(
-        self, method: str, path: str, headers: Mapping[str, str], content: bytes
-    ) -> _Exchange:
+    def _request(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         lines = [
             f"{method} {path} HTTP/1.1",
             f"Host: {HOST}:{self._port}",
             f"Authorization: Bearer {self._token}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
-        request = "\r\n".join((*lines, "", "")).encode() + content
-        try:
-            _, exchange = await asyncio.get_running_loop().create_connection(
-                lambda: _Exchange(request), HOST, self._port, local_addr=(self._source, 0)
-            )
-        except OSError as error:
-            raise Unreachable(HOST, type(error).__name__) from None
-        return exchange
+        return "\r\n".join((*lines, "", "")).encode()
