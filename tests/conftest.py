@@ -109,6 +109,13 @@ async def session_loop() -> asyncio.AbstractEventLoop:
 
 
 @pytest.fixture(autouse=True)
+def skipped_on_nodes(request: pytest.FixtureRequest) -> None:
+    marker = request.node.get_closest_marker("one_server")
+    if marker is not None and request.getfixturevalue("server").cluster is not None:
+        pytest.skip(*marker.args)
+
+
+@pytest.fixture(autouse=True)
 def nothing_goes_on(session_loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Hold that the service's background work ends with its test, so that no test meets another's.
 

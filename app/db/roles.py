@@ -13,7 +13,7 @@ ROLES = (
 )
 MEMBERSHIP = "GRANT botkeys_catalogue, botkeys_purge TO botkeys_worker"
 
-_CREATE_ROLE = """
+CREATE_ROLE = """
     DO $$ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN
             CREATE ROLE {0} NOLOGIN;
@@ -25,7 +25,7 @@ _CREATE_ROLE = """
 async def create_roles(connection: AsyncConnection) -> None:
     """Create the roles that the server does not have."""
     for role in ROLES:
-        await connection.execute(text(_CREATE_ROLE.format(role)))
+        await connection.execute(text(CREATE_ROLE.format(role)))
 
 
 class MigrationNotAllowed(Exception):

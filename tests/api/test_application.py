@@ -13,7 +13,7 @@ from app.api.application import Application, DirectRoutes
 from app.api.route import EdgeRoute
 from app.api.telemetry import Metrics, TelemetryMiddleware
 from app.main import create_app
-from app.settings import Mode, Role, load_settings
+from app.settings import Role, Settings
 
 
 def hot(path: str, method: str = "GET") -> EdgeRoute:
@@ -74,8 +74,10 @@ async def test_a_hot_route_is_found_by_its_path_alone() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_every_hot_route_without_parameters_is_the_one_that_a_search_finds(role: Role) -> None:
-    app = create_app(load_settings(default_mode=Mode.DEVELOPMENT), role)
+def test_every_hot_route_without_parameters_is_the_one_that_a_search_finds(
+    settings: Settings, role: Role
+) -> None:
+    app = create_app(settings, role)
     direct = DirectRoutes(app.router, app.routes)._routes
     paths = {
         (method, route.path)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.db.models import AuditEvent, Bot, IdempotencyRecord
-from tests.support.database import Server, execute
+from tests.support.database import WITH_TRIGGERS, Server, execute
 from tests.support.variants import add_unchecked
 from tests.support.world import World
 
@@ -18,6 +18,7 @@ async def refuse_at_commit(world: World, server: Server, table: str, code: str) 
     assert name is not None
     await execute(
         server.url(name, superuser=True),
+        WITH_TRIGGERS,
         f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE EXCEPTION 'PLANTED' USING ERRCODE = '{code}'; END $$""",
         f"""CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE OR DELETE ON {table}

@@ -119,7 +119,8 @@ async def test_a_statement_that_waits_too_long_for_a_lock_is_an_outage(
         busy_world.context.database.sessions() as other,
         narrow(busy_world, server, statement_timeout=0.2, pool_timeout=30) as hasty,
     ):
-        await other.execute(select(Key.id).with_for_update())
+        keys = select(Key.id).where(Key.account_id == busy_world.account_id())
+        await other.execute(keys.with_for_update())
         answer = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
         await other.rollback()
         async with asyncio.timeout(60):

@@ -9,13 +9,10 @@ from app.auth.principal import account_id
 from tests.support.database import Server
 from tests.support.held import held
 from tests.support.variants import changed, narrow
+from tests.support.waiting import until_waiting
 from tests.support.world import World
 
 _LOCK = text("SELECT FROM accounts WHERE account_id = :account FOR UPDATE")
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND application_name = 'botkeys-narrow' AND wait_event_type = 'Lock'"
-)
 
 
 async def test_another_account_s_write_does_not_wait_for_them(
@@ -29,10 +26,9 @@ async def test_another_account_s_write_does_not_wait_for_them(
         alice, bob = world.user("alice"), world.user("bob")
         for user in (alice, bob):
             await user.post("/v1/bots", {"name": "first"})
-        await holding.execute(_LOCK, {"account": account_id(world.issuer.issuer, "alice")})
+        await holding.execute(_LOCK, {"account": world.account_id("alice")})
         burst = asyncio.gather(*(alice.post("/v1/bots", {"name": str(n)}) for n in range(5)))
-        while not await holding.scalar(_WAITING):  # noqa: ASYNC110  # no event there
-            await asyncio.sleep(0.01)
+        await until_waiting(busy_world.context.database)
 
         other = await bob.post("/v1/bots", {"name": "x"})
 

@@ -4,17 +4,17 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnySelect, new_id
 from app.db.clock import NOW
 from app.db.engine import Database
 from app.db.models import Account
+from tests.support.waiting import until_waiting
 
 _LOCK = select(Account.account_id)
 _TIME = select(func.clock_timestamp())
-_WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 async def add_account(database: Database) -> UUID:
@@ -34,10 +34,7 @@ async def behind_a_lock(
     async with database.sessions() as holder:
         await holder.execute(_LOCK.where(Account.account_id == account).with_for_update())
         waiting = asyncio.create_task(session.execute(statement))
-        async with database.sessions() as other:
-            while not await other.scalar(_WAITING):
-                await asyncio.sleep(0.005)
-                await other.rollback()
+        await until_waiting(database)
         released = (await holder.execute(_TIME)).scalar_one()
         await holder.commit()
     return released, [tuple(row) for row in await waiting]

@@ -46,6 +46,8 @@ BAD = {
         "INSERT INTO accounts (account_id) VALUES ($1) ON CONFLICT DO UPDATE SET at = now()",
         "UPDATE keys SET label = $3 WHERE account_id = $1 AND id = $2 RETURNING now()",
         "UPDATE keys SET updated_at = coalesce($3, now()) WHERE account_id = $1 AND id = $2",
+        "UPDATE keys SET expires_at = expires_at - interval '1 day' WHERE account_id = $1",
+        "DELETE FROM keys WHERE account_id = $1 AND expires_at + make_interval(secs => $2) < now()",
         "UPDATE operations SET receipt = to_jsonb(receipt) WHERE account_id = $1",
     ),
     Rule.LOCK: (

@@ -3,6 +3,9 @@
 `tests/processes/test_citus.py` distributes them.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Connection, text
 
@@ -20,7 +23,10 @@ from app.db.distribution import (
 )
 from app.db.engine import Database
 from app.db.migrate import migrate
-from tests.support.database import Server
+from tests.races.watch import AT_EACH_COMMIT
+from tests.support.database import HIDE_SHARDS, Server
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TABLES = """
     SELECT c.relname::text AS name,
@@ -40,6 +46,7 @@ TABLES = """
 async def test_every_table_lies_in_one_way_on_the_nodes(shared_database: Database) -> None:
     """R100: by account where it has one, else whole on every node; one table needs neither."""
     async with shared_database.engine.connect() as connection:
+        await connection.execute(HIDE_SHARDS)
         tables = (await connection.execute(text(TABLES))).all()
 
     found = {kind: {row.name for row in tables if kind_of(row.name) is kind} for kind in Kind}
@@ -53,6 +60,7 @@ async def test_a_table_is_distributed_after_those_that_it_refers_to(
     shared_database: Database,
 ) -> None:
     async with shared_database.engine.connect() as connection:
+        await connection.execute(HIDE_SHARDS)
         tables = (await connection.execute(text(TABLES))).all()
 
     order = in_order([Table(row.name, Kind.LOCAL, tuple(row.refers_to)) for row in tables])
@@ -65,6 +73,7 @@ async def test_a_table_is_distributed_after_those_that_it_refers_to(
         assert row.name == FIRST or FIRST in before, row.name
 
 
+@pytest.mark.one_server("The database has the extension.")
 async def test_a_database_without_citus_is_left_as_it_is(
     copied_database: Database, server: Server
 ) -> None:
@@ -80,3 +89,13 @@ async def test_a_database_without_citus_is_left_as_it_is(
     assert name is not None
     with pytest.raises(NotDistributable, match=r"docs/citus\.md"):
         await migrate(server.url(name, superuser=True), distribute=True)
+
+
+def test_what_is_left_out_on_nodes_is_stated() -> None:
+    """docs/citus.md repeats the reasons of the marks."""
+    page = " ".join((ROOT / "docs/citus.md").read_text().split())
+    reasons = {AT_EACH_COMMIT}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        reasons.update(re.findall(r'mark\.one_server\(\s*"([^"]+)"', path.read_text()))
+    assert len(reasons) > 1
+    assert {reason for reason in reasons if f"- {reason}" not in page} == set()

@@ -16,14 +16,17 @@ from app.db.failures import (
     is_lost,
     is_of_database,
     is_outage,
+    raise_if_lost,
     violated_constraint,
 )
 
 
-def of_server(code: str, severity: str = "ERROR") -> asyncpg.PostgresError:
+def of_server(
+    code: str, severity: str = "ERROR", sentence: str = "a sentence"
+) -> asyncpg.PostgresError:
     """Return the driver's error for a message of the server."""
     error: asyncpg.PostgresError = asyncpg.PostgresError.new(
-        {"C": code, "S": severity, "V": severity, "M": "a sentence"}
+        {"C": code, "S": severity, "V": severity, "M": sentence}
     )
     return error
 
@@ -116,6 +119,20 @@ def test_a_commit_that_the_server_refused_was_not_made(code: str) -> None:
     """R37."""
     assert is_answer(of_server(code))
     assert is_lost(of_server(code)) == (code == "25006")
+    raise_if_lost(wrapped(of_server(code)))
+
+
+def test_a_commit_of_whose_end_a_coordinator_does_not_know_may_have_been_made() -> None:
+    """R37: the node with the account's rows is asked then."""
+    sentence = "could not commit transaction for shard 102031 on any active node"
+    error = wrapped(of_server("XX000", sentence=sentence))
+
+    with pytest.raises(CommitLost) as lost:
+        raise_if_lost(error, "7 of a node")
+
+    assert lost.value.identity == "7 of a node"
+    # The connection to the coordinator is sound.
+    assert not is_lost(error)
 
 
 @pytest.mark.parametrize(

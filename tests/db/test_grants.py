@@ -15,7 +15,7 @@ from app.db.grants import NotMigrated, complete, grant_again, statements
 from app.db.migrate import migrate
 from app.db.roles import ROLES
 from app.db.schema_version import head
-from tests.support.database import FAST, Server, database_copy, execute
+from tests.support.database import FAST, HIDE_SHARDS, Server, database_copy, execute
 
 
 async def test_the_rights_that_are_stated_are_those_of_the_migrations(
@@ -23,6 +23,7 @@ async def test_the_rights_that_are_stated_are_those_of_the_migrations(
 ) -> None:
     """Where this fails, `python -m scripts.grants --write` states what the migrations give."""
     async with shared_database.engine.connect() as connection:
+        await connection.execute(HIDE_SHARDS)
         assert await statements(connection) == GRANTS
 
 
@@ -40,6 +41,7 @@ def run(program: str, *arguments: str | Path) -> None:
     subprocess.run([folder / program, *arguments], check=True)  # noqa: S603
 
 
+@pytest.mark.one_server("A dump of a coordinator needs the extension where it is restored.")
 async def test_a_dump_restored_on_a_server_without_the_roles_gets_all_rights_again(
     server: Server, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from app.db.failures import is_outage
 from app.db.pool import LeanPool
 
 _PID = Statement(select(func.pg_backend_pid()))
-_END = text("SELECT pg_terminate_backend(:pid, 5000)")
+_END = text("SELECT pg_terminate_backend(CAST(:pid AS int), 5000)")
 _READ_ONLY = Statement(text("SET default_transaction_read_only = on"))
 _WRITE = Statement(text("CREATE TEMPORARY TABLE written ()"))
 

@@ -16,7 +16,7 @@ _ADD = Statement(insert(MasterKeyVersion).values({name: bindparam(name) for name
 _VERSIONS = Statement(select(MasterKeyVersion.version).order_by(MasterKeyVersion.version))
 _PID = Statement(select(func.pg_backend_pid()))
 _SLEEP = Statement(select(func.pg_sleep(30)))
-_END = text("SELECT pg_terminate_backend(:pid, 5000)")
+_END = text("SELECT pg_terminate_backend(CAST(:pid AS int), 5000)")
 
 
 async def add(transaction: Transaction, version: int) -> None:

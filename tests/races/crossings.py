@@ -9,11 +9,11 @@ from itertools import count
 from typing import NamedTuple, TypeAlias
 
 import httpx
-from sqlalchemy import text
 
 from tests.races.scene import LINEAR, Scene, outcome
 from tests.races.statements import OPERATION, Gate, recorded_statements
 from tests.races.watch import broken_in
+from tests.support.waiting import is_waiting
 from tests.support.world import World
 
 SYMBOL = LINEAR[0]
@@ -376,7 +376,5 @@ async def _done_or_waiting(world: World, task: asyncio.Task[httpx.Response]) -> 
     """Wait until the task is done or waits for a lock. Nothing reports the latter, so this
     polls.
     """
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with world.context.database.read_sessions() as session:
-        while not task.done() and not await session.scalar(waiting):
-            await asyncio.wait({task}, timeout=0.001)
+    while not task.done() and not await is_waiting(world.context.database):
+        await asyncio.wait({task}, timeout=0.001)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy import text
@@ -57,6 +57,10 @@ class Scene:
     @property
     def user(self) -> User:
         return self.world.user(self.account)
+
+    @property
+    def account_id(self) -> UUID:
+        return self.world.account_id(self.account)
 
     async def add_bot(self) -> str:
         bot_id: str = (await self.user.add_bot())["id"]
@@ -163,9 +167,9 @@ class Scene:
         Lapsed ones are left alone: a later end would look like a newly granted opening.
         """
         await self._pass(
-            "UPDATE positions SET expires_at = clock_timestamp() - interval '2 hours'"
-            " WHERE bot_id = cast(:bot AS uuid) AND status = 'opening'"
-            " AND expires_at > clock_timestamp()",
+            "UPDATE positions SET expires_at = statement_timestamp() - interval '2 hours'"
+            " WHERE account_id = :account AND bot_id = cast(:bot AS uuid) AND status = 'opening'"
+            " AND expires_at > statement_timestamp()",
             bot,
         )
 
@@ -176,11 +180,11 @@ class Scene:
     async def fall_silent(self, bot: str) -> None:
         """Let the bot's lease expire, as if it had sent no heartbeat for a while."""
         await self._pass(
-            "UPDATE presence SET lease_until = clock_timestamp() - interval '1 second'"
-            " WHERE bot_id = cast(:bot AS uuid)",
+            "UPDATE presence SET lease_until = statement_timestamp() - interval '1 second'"
+            " WHERE account_id = :account AND bot_id = cast(:bot AS uuid)",
             bot,
         )
 
     async def _pass(self, statement: str, bot: str) -> None:
         async with self.world.context.database.sessions.begin() as session:
-            await session.execute(text(statement), {"bot": bot})
+            await session.execute(text(statement), {"account": self.account_id, "bot": bot})

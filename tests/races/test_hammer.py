@@ -5,7 +5,7 @@ import pytest
 from tests.races.scene import Scene, list_symbols
 from tests.races.statements import recorded_statements
 from tests.races.turmoil import ANSWERS, Broken, Turmoil
-from tests.races.watch import story, violations
+from tests.races.watch import AT_EACH_COMMIT, story, violations
 from tests.support.world import World
 
 ROUNDS = 5
@@ -51,7 +51,7 @@ async def test_changes_in_random_order_break_no_rule(watched: World) -> None:
     assert {"opening", "open", "closed", "assign", "switch", "activate"} <= done
 
 
-@pytest.mark.usefixtures("at_each_commit")
+@pytest.mark.one_server(AT_EACH_COMMIT)
 async def test_without_locks_the_same_changes_do_break_a_rule(watched: World) -> None:
     """The test of the test: what finds nothing above finds something here."""
     with pytest.raises(Broken) as caught:
@@ -74,7 +74,7 @@ async def test_thousands_of_changes_in_random_order_break_no_rule(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(6, 8))
 @pytest.mark.parametrize("tables", LEFT_OUT, ids=" and ".join)
-@pytest.mark.usefixtures("at_each_commit")
+@pytest.mark.one_server(AT_EACH_COMMIT)
 async def test_a_lock_that_is_left_out_is_noticed(
     watched: World, seed: int, tables: tuple[str, ...]
 ) -> None:

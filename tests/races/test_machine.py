@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.races.machine import Steps
 from tests.races.scene import list_symbols
 from tests.races.tour import TOUR
-from tests.races.watch import stop_time
+from tests.races.watch import AT_EACH_COMMIT, stop_time
 from tests.support.database import Server
 from tests.support.world import World
 
@@ -83,7 +83,7 @@ def take(walk: Steps) -> None:
     walk.teardown()
 
 
-@pytest.mark.usefixtures("at_each_commit")
+@pytest.mark.one_server(AT_EACH_COMMIT)
 async def test_steps_in_any_order_do_what_the_rules_say(watched: World, server: Server) -> None:
     on_tour, by_chance = await walk(watched, server, SHORT)
 
@@ -93,7 +93,7 @@ async def test_steps_in_any_order_do_what_the_rules_say(watched: World, server: 
 
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
-@pytest.mark.usefixtures("at_each_commit")
+@pytest.mark.one_server(AT_EACH_COMMIT)
 async def test_thousands_of_steps_in_any_order_do_what_the_rules_say(
     watched: World, server: Server
 ) -> None:

@@ -5,7 +5,7 @@ else is.
 import pytest
 
 from tests.races.scene import LINEAR, Scene, list_symbols
-from tests.races.watch import broken_since, last_turn, superuser
+from tests.races.watch import AT_EACH_COMMIT, broken_since, last_turn, superuser
 from tests.support.database import Server
 from tests.support.world import World
 
@@ -111,7 +111,7 @@ CASES = [
 ]
 
 
-@pytest.mark.usefixtures("at_each_commit")
+@pytest.mark.one_server(AT_EACH_COMMIT)
 async def test_each_rule_that_is_broken_is_reported(watched: World, server: Server) -> None:
     await list_symbols(watched)
     scene = Scene(watched)

@@ -67,38 +67,47 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 }
 
 
+_HELD = """
+    SELECT 1 FROM positions AS held WHERE held.account_id = :account
+    AND (held.status = 'open' OR held.status = 'opening' AND held.expires_at > now())"""
+
 # How a round begins, each statement in its own transaction: most bots may then open positions.
 REPAIRS = (
-    "DELETE FROM freezes",
+    "DELETE FROM freezes WHERE account_id = :account",
     """
     UPDATE keys SET active = true, verification_status = 'skipped', permission_trade = 'unknown',
         permission_withdraw = 'unknown'
-    WHERE NOT active OR verification_status = 'rejected' OR permission_trade = 'no'
-        OR permission_withdraw = 'yes'
+    WHERE account_id = :account AND (NOT active OR verification_status = 'rejected'
+        OR permission_trade = 'no' OR permission_withdraw = 'yes')
     """,
-    "UPDATE bots SET paused = false WHERE paused",
-    "UPDATE trading_assets SET enabled = true WHERE NOT enabled",
-    """
-    UPDATE keys SET contract_type = 'linear' WHERE contract_type = 'inverse'
-        AND NOT EXISTS (SELECT FROM held WHERE held.key_id = keys.id)
+    "UPDATE bots SET paused = false WHERE account_id = :account AND paused",
+    "UPDATE trading_assets SET enabled = true WHERE account_id = :account AND NOT enabled",
+    f"""
+    UPDATE keys SET contract_type = 'linear'
+    WHERE account_id = :account AND contract_type = 'inverse'
+        AND NOT EXISTS ({_HELD} AND held.key_id = keys.id)
         AND NOT EXISTS (
-            SELECT FROM bots JOIN presence ON presence.bot_id = bots.id
-            WHERE bots.key_id = keys.id AND presence.lease_until > clock_timestamp())
-    """,
-    """
+            SELECT 1 FROM bots JOIN presence USING (account_id)
+            WHERE bots.account_id = :account AND presence.bot_id = bots.id
+            AND bots.key_id = keys.id AND presence.lease_until > now())
+    """,  # noqa: S608  # text of our own
+    f"""
     UPDATE bots SET key_id = free.id
     FROM (
-        SELECT id, row_number() OVER (ORDER BY id) AS place FROM bots WHERE key_id IS NULL
-            AND NOT EXISTS (SELECT FROM held WHERE held.bot_id = bots.id)
+        SELECT id, row_number() OVER (ORDER BY id) AS place FROM bots
+        WHERE account_id = :account AND key_id IS NULL
+            AND NOT EXISTS ({_HELD} AND held.bot_id = bots.id)
     ) AS idle JOIN (
         SELECT id, row_number() OVER (ORDER BY id) AS place FROM keys
-        WHERE NOT EXISTS (SELECT FROM bots WHERE key_id = keys.id)
+        WHERE account_id = :account AND NOT EXISTS (
+            SELECT 1 FROM bots WHERE account_id = :account AND key_id = keys.id)
     ) AS free USING (place)
-    WHERE bots.id = idle.id
-    """,
+    WHERE bots.account_id = :account AND bots.id = idle.id
+    """,  # noqa: S608  # text of our own
     """
     INSERT INTO assignments (account_id, bot_id, key_id)
-    SELECT account_id, id, key_id FROM bots WHERE key_id IS NOT NULL ON CONFLICT DO NOTHING
+    SELECT account_id, id, key_id FROM bots
+    WHERE account_id = :account AND key_id IS NOT NULL ON CONFLICT DO NOTHING
     """,
 )
 
@@ -132,7 +141,7 @@ class Turmoil:
         scene, sessions = self.scene, self.scene.world.context.database.sessions
         for statement in REPAIRS:
             async with sessions.begin() as session:
-                await session.execute(text(statement))
+                await session.execute(text(statement), {"account": scene.account_id})
         async with sessions() as session:
             listed = set(await session.scalars(text("SELECT id::text FROM bots")))
             scene.bots = {bot: token for bot, token in scene.bots.items() if bot in listed}

@@ -16,6 +16,9 @@ from tests.support.database import Server
 from tests.support.world import World
 
 RULES = Path(__file__).with_name("rules.sql").read_text()
+AT_EACH_COMMIT = "The rules are checked at each commit by triggers that write to one journal."
+"""Why Citus, where a trigger runs on the node with the row, has nothing that watches commits."""
+
 _CHECKS = "-- Returns why"
 """The beginning of what is not tables and views."""
 

@@ -132,8 +132,8 @@ ALTERED = {
     "removed": "DELETE FROM audit_starts",
     "moved to an earlier entry": "UPDATE audit_starts SET sequence = 2",
     "by another": "UPDATE audit_starts SET retired_by = 'nobody'",
-    "at another time": "UPDATE audit_starts SET retired_at = retired_at - interval '1 day'",
-    "of another time": "UPDATE audit_starts SET before = before + interval '1 day'",
+    "at another time": "UPDATE audit_starts SET retired_at = now() - interval '1 day'",
+    "of another time": "UPDATE audit_starts SET before = now() - interval '1 day'",
     "after another entry": "UPDATE audit_starts SET mac = sha256(mac)",
     "without a seal": "UPDATE audit_starts SET seal = ''",
     "copied to a later entry": "INSERT INTO audit_starts SELECT account_id, 4, (SELECT mac FROM "

@@ -37,7 +37,7 @@ from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport
-from tests.support.database import Server, execute
+from tests.support.database import WITH_TRIGGERS, Server, execute
 from tests.support.dump import dump
 from tests.support.leaks import Logs, all_logged, leaks, whole_text_of
 from tests.support.routes import RouteUnderTest, routes_of, set_up
@@ -356,7 +356,7 @@ BEGIN RAISE EXCEPTION 'row %', NEW USING DETAIL = NEW::text, HINT = NEW::text; E
 async def test_a_database_that_fails_tells_nothing(watch: Watch, how: str, table: str) -> None:
     credentials = planted("okx")
     user = watch.world.user()
-    await execute(watch.superuser_url, QUOTE_ROW, BROKEN[how].format(table=table))
+    await execute(watch.superuser_url, WITH_TRIGGERS, QUOTE_ROW, BROKEN[how].format(table=table))
 
     async with watch.known_to_exchange("okx", credentials):
         answer = await user.post(

@@ -30,6 +30,15 @@ FAST = {
 }
 PATIENT: dict[str, Any] = {"pool_timeout": 60.0, "statement_timeout": 60.0}
 """Timeouts in seconds: no test may fail because the machine is busy."""
+WITH_TRIGGERS = "SET citus.enable_unsafe_triggers = on"
+"""Lets distributed tables have triggers that the session creates; it means nothing elsewhere."""
+
+SET_ON_NODES = text("SET LOCAL citus.propagate_set_commands = 'local'")
+"""Lets further SET LOCAL of a transaction be valid on every node of Citus."""
+
+HIDE_SHARDS = text("SET LOCAL citus.override_table_visibility = on")
+"""Leaves the tables in which Citus keeps those of ours out of the catalog, for a transaction."""
+
 SERVICE_ROLES = (
     "botkeys_api",
     "botkeys_runtime",

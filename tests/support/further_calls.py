@@ -55,9 +55,7 @@ async def a_session_at_both_roles(_world: World, split: Split) -> None:
     )
     bot = await page.post("/v1/bots", {"name": "of a session"})
     assert bot.status_code == 201, bot.text
-    await split.write(
-        "UPDATE dashboard_sessions SET last_used_at = last_used_at - interval '2 minutes'"
-    )
+    await split.write("UPDATE dashboard_sessions SET last_used_at = now() - interval '2 minutes'")
     at_runtime = browser(runtime.app, api.context.settings.page_url)
     at_runtime.take(page.cookie)
     token = await at_runtime.post(f"/v1/bots/{bot.json()['id']}/token")

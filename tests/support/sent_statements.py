@@ -21,6 +21,9 @@ ROOT = Path(app.__file__).parent
 _BELOW = ("app.db.driver", "app.db.transactions", "app.db.outcome")
 """Modules that send what others hand to them."""
 
+TESTS = "tests."
+"""How the names of tests' modules begin."""
+
 _BEFORE = ("app.db.migrate",)
 """Modules whose statements run on tables that are not distributed yet."""
 
@@ -42,8 +45,8 @@ Placed: TypeAlias = dict[Sent, Sequence[Any]]
 
 
 def sender() -> str | None:
-    """Return the function of the service that is sending a statement through SQLAlchemy, `None` if
-    a test does.
+    """Return the function of the service, or of a test, that is sending a statement through
+    SQLAlchemy; `None` if a migration does.
     """
     current: Any = greenlet.getcurrent()
     # Without `note` and what listens.
@@ -51,9 +54,9 @@ def sender() -> str | None:
     while current is not None:
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
-            if module.startswith("tests.") or module in _BEFORE:
+            if module in _BEFORE:
                 return None
-            if module.startswith("app.") and module not in _BELOW:
+            if module.startswith(("app.", TESTS)) and module not in _BELOW:
                 return f"{module}:{frame.f_code.co_qualname.replace('.<locals>', '')}"
             frame = frame.f_back
         current = current.parent
@@ -61,10 +64,10 @@ def sender() -> str | None:
     return None
 
 
-def note(placed: Placed, statement: str, values: Any) -> None:
-    """Note what the caller has heard of, if the service sends it."""
+def note(placed: Placed, statement: str, values: Any, *, of_tests: bool = False) -> None:
+    """Note what the caller has heard of, if the service sends it, or a test with `of_tests`."""
     place = sender()
-    if place is not None:
+    if place is not None and (of_tests or not place.startswith(TESTS)):
         arguments = values[0] if values and isinstance(values, list) else values
         placed.setdefault(Sent(place, statement), tuple(arguments))
 

@@ -32,7 +32,7 @@ from app.simulator import Simulator
 from botkeys.client import BotClient
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
-from tests.support.database import Server, database_copy, execute
+from tests.support.database import SET_ON_NODES, Server, database_copy, execute
 from tests.support.limits import ABUNDANT
 from tests.support.logins import documented_logins
 from tests.support.sent_statements import Placed, Sent, held, note
@@ -205,6 +205,7 @@ class Split:
     async def write(self, *statements: str, **values: object) -> None:
         """Write as the superuser, with triggers and foreign keys disabled."""
         async with self.superuser.sessions.begin() as session:
+            await session.execute(SET_ON_NODES)
             await session.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
                 await session.execute(text(statement), values)

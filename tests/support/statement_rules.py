@@ -278,6 +278,14 @@ class _Statement:
                 node = self._value(column, scope)
                 if node is not None and node[0] != "given":
                     self._no_calls("vs", Rule.MUTABLE, (call,))
+        # Such a sum depends on the session's time zone.
+        for each in _of(ast.A_Expr, parts):
+            sides = (each.lexpr, each.rexpr)
+            if any(map(_is_interval, sides)) and any(
+                node is not None and node[0] != "given"
+                for node in (self._value(side, scope) for side in sides)
+            ):
+                self._found.add(Fault(Rule.MUTABLE, "a column and an interval"))
 
     def _delete(self, query: Any, scope: _Scope) -> list[tuple[str, Node]]:
         self._table(query.relation, scope)
@@ -426,6 +434,12 @@ def _bare(part: Any) -> Any:
     while isinstance(part, ast.TypeCast | ast.CollateClause):
         part = part.arg
     return part
+
+
+def _is_interval(part: Any) -> bool:
+    if isinstance(part, ast.TypeCast):
+        return bool(part.typeName.names[-1].sval == "interval")
+    return isinstance(part, ast.FuncCall) and part.funcname[-1].sval == "make_interval"
 
 
 def _members(part: Any) -> Sequence[Any]:

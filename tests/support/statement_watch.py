@@ -1,4 +1,4 @@
-"""Holds every statement that the service sends in a test's process to the rules of distribution."""
+"""Holds every statement sent in a test's process to what distributed tables permit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class StatementWatch:
     def _note(
         self, _connection: object, _cursor: object, statement: str, values: Any, *_: object
     ) -> None:
-        note(self._new, statement, values)
+        note(self._new, statement, values, of_tests=True)
 
     def add(self, sent: Placed) -> None:
         """Add statements that went past SQLAlchemy."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from app.auth.bot_token import parse
 from app.auth.development_issuer import DevelopmentIssuer
+from app.auth.principal import account_id
 from app.auth.scopes import USER_SCOPES
 from app.context import Context
 from app.db.engine import Database
@@ -143,6 +144,9 @@ class World:
     def user(self, account: str = "alice", scopes: str | None = None) -> User:
         token = self.issuer.token(account, USER_SCOPES if scopes is None else scopes)
         return User(self.http, token, self)
+
+    def account_id(self, account: str = "alice") -> UUID:
+        return account_id(self.issuer.issuer, account)
 
     def nobody(self) -> httpx.AsyncClient:
         return self.http

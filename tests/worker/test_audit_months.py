@@ -113,6 +113,7 @@ async def test_who_makes_a_month_waits_a_second_for_writers_and_keeps_nothing(
     assert await make_audit_months(owned.sessions) == 1
 
 
+@pytest.mark.one_server("Releases before migration 0048 know no distributed tables.")
 async def test_the_entries_so_far_become_one_partition_and_go_on_between_the_steps(
     server: Server,
 ) -> None:

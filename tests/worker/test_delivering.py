@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ import pytest_asyncio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import CollectorRegistry, generate_latest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.context import Context
 from app.db.engine import Database
+from app.db.models import WebhookDelivery
 from app.domains.webhooks.schedule import PAUSES
 from app.domains.webhooks.sender import Sender
 from app.process.outbound import outbound_of
@@ -378,12 +380,11 @@ async def test_what_a_dead_worker_had_claimed_is_sent_by_another(
     assert await other.turn() == 0
     (delivery,) = await deliveries(user, hook)
     assert delivery["status"] == "pending"
-    await write(
-        busy_world,
-        "UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at "
-        "- make_interval(secs => :seconds)",
-        seconds=CLAIM.total_seconds() + 1,
-    )
+    async with busy_world.context.database.sessions() as session:
+        until = await session.scalar(select(WebhookDelivery.next_attempt_at))
+    assert until is not None
+    past = until - CLAIM - timedelta(seconds=1)
+    await write(busy_world, "UPDATE webhook_deliveries SET next_attempt_at = :past", past=past)
     assert await other.turn() == 1
     (delivery,) = await deliveries(user, hook)
     assert delivery["status"] == "delivered"

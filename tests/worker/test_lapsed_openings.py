@@ -4,12 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from app.db.models import Position
 from app.worker import housekeeping
 from app.worker.housekeeping import lapse_openings, sweep
 from tests.support.positions import let_lapse, trader
+from tests.support.waiting import until_waiting
 from tests.support.world import World
 
 AN_HOUR = 3600
@@ -51,17 +52,12 @@ async def test_an_opening_that_is_renewed_meanwhile_is_not_closed(busy_world: Wo
     await trading.report("opening")
     await let_lapse(busy_world, AN_HOUR + 60)
     sessions = busy_world.context.database.sessions
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
 
     async with sessions() as renewing, busy_world.context.database.read_sessions() as looking:
         until = func.statement_timestamp() + timedelta(minutes=1)
         await renewing.execute(update(Position).values(expires_at=until))
         lapsing = asyncio.create_task(lapse_openings(sessions))
-        while not await looking.scalar(waiting):
-            assert not lapsing.done()
+        await until_waiting(busy_world.context.database, task=lapsing)
         await renewing.commit()
         assert await lapsing == 0
         assert await looking.scalar(select(Position.status)) == "opening"

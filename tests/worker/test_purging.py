@@ -12,6 +12,7 @@ from app.db.models import Operation
 from app.domains.deletion.purge_repository import PurgeRepository
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.purging import each, fill, left
+from tests.support.waiting import cancel_waiting
 from tests.support.world import World
 
 
@@ -128,18 +129,13 @@ async def test_a_planned_batch_that_takes_too_long_is_deleted_in_smaller_ones(
     await fill(database, bot.account_id, key["id"], rows=700, tables=("trades",))
     await user.post("/v1/data-deletions", {"scope": "all"})
     held = text("SELECT FROM trades WHERE account_id = :account AND id = 'r200' FOR SHARE")
-    stopped = text(
-        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
 
-    async with asyncio.timeout(60), database.sessions() as holding, database.sessions() as looking:
+    async with asyncio.timeout(60), database.sessions() as holding:
         await holding.execute(held, {"account": bot.account_id})
         purging = asyncio.create_task(
             purge_deleted(database.sessions, PurgeLimits(batch=150, at_once=2))
         )
-        while not (await looking.scalars(stopped)).all():
-            await looking.rollback()
+        while not await cancel_waiting(database):  # noqa: ASYNC110  # no event there
             await asyncio.sleep(0.01)
         await holding.rollback()
         assert await purging == 1

@@ -17,6 +17,7 @@ from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.repository import KeyRepository
 from tests.support.assets import BODY, BTC, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.positions import add_position
+from tests.support.waiting import until_waiting
 from tests.support.world import Bot as Machine
 from tests.support.world import World
 
@@ -27,13 +28,10 @@ Write = Callable[[AsyncSession], Awaitable[Any]]
 async def crossing(world: World, hold: Write, request: Awaitable[httpx.Response]) -> httpx.Response:
     """Return the answer to a request that had to wait until what `hold` locked was committed."""
     sessions = world.context.database.sessions
-    async with asyncio.timeout(60), sessions() as holding, sessions() as looking:
+    async with asyncio.timeout(60), sessions() as holding:
         await hold(holding)
         waiting = asyncio.ensure_future(request)
-        blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        while not await looking.scalar(blocked):
-            assert not waiting.done(), "it did not wait"
-            await asyncio.sleep(0.005)
+        await until_waiting(world.context.database, task=waiting)
         await holding.commit()
         return await waiting
 
@@ -78,7 +76,8 @@ async def test_an_opening_that_shares_the_asset_is_seen_by_what_waited_for_it(
     path = f"{assets_of(key)}/{BTC}"
 
     async def opening(session: AsyncSession) -> None:
-        asset = select(TradingAsset.symbol).where(TradingAsset.symbol == BTC)
+        account = TradingAsset.account_id == bot.account_id
+        asset = select(TradingAsset.symbol).where(account, TradingAsset.symbol == BTC)
         await session.execute(asset.with_for_update(read=True))
         await add_position(busy_world, bot.account_id, document["id"], key["id"])
 
@@ -181,8 +180,11 @@ async def test_a_switch_meets_the_bot_that_was_assigned_meanwhile(busy_world: Wo
         await first_heartbeat(session, bot)
 
     async def assigning(session: AsyncSession) -> None:
-        await session.execute(select(Bot.id).with_for_update())
-        await session.execute(select(Key.id).with_for_update())
+        for of_account in (
+            select(Bot.id).where(Bot.account_id == bot.account_id),
+            select(Key.id).where(Key.account_id == bot.account_id),
+        ):
+            await session.execute(of_account.with_for_update())
         await session.execute(text("UPDATE bots SET key_id = :key"), {"key": key["id"]})
 
     switch = user.patch(f"/v1/keys/{key['id']}", INVERSE)

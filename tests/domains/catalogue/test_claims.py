@@ -9,8 +9,7 @@ from app.db.engine import Database
 from app.db.models import Catalogue
 from app.domains.catalogue.repository import CLAIM, CatalogueRepository
 from tests.support.catalogue import BINANCE
-
-_WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+from tests.support.waiting import until_waiting
 
 
 async def test_a_claim_that_waited_begins_after_the_refresh_before_it(
@@ -31,10 +30,7 @@ async def test_a_claim_that_waited_begins_after_the_refresh_before_it(
         catalogue = CatalogueRepository(session=storing)
         assert await catalogue.hold(BINANCE, former)
         claiming = asyncio.create_task(claim())
-        async with copied_database.sessions() as other:
-            while not await other.scalar(_WAITING):
-                await asyncio.sleep(0.005)
-                await other.rollback()
+        await until_waiting(copied_database)
         await catalogue.finish(BINANCE, instruments=True, prices=False, failure=None)
     age, attempt_age = await claiming
 

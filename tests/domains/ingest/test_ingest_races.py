@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import Select, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import new_id
@@ -18,6 +19,7 @@ from app.db.models import Account, Bot, DeletionMark
 from app.domains.ingest.repository import IngestRepository
 from tests.support.batches import KINDS, item, mark, report, rows, statuses
 from tests.support.positions import Trader, trader
+from tests.support.waiting import until_waiting
 from tests.support.world import Json, World
 
 Write = Callable[[AsyncSession], Awaitable[Any]]
@@ -29,16 +31,17 @@ async def waits(world: World, hold: Write, waiting: Coroutine[Any, Any, Any]) ->
     async with asyncio.timeout(60), sessions() as holding:
         await hold(holding)
         task = asyncio.ensure_future(waiting)
-        await blocked(world, task)
+        await until_waiting(world.context.database, task=task)
         await holding.commit()
         return await task
 
 
-async def blocked(world: World, task: asyncio.Future[Any]) -> None:
-    async with world.context.database.sessions() as looking:
-        while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-            assert not task.done(), "it did not wait"
-            await asyncio.sleep(0.005)
+def account_of(trading: Trader) -> Select[UUID]:
+    return select(Account.account_id).where(Account.account_id == trading.bot.account_id)
+
+
+def bots_of(trading: Trader) -> Select[UUID]:
+    return select(Bot.id).where(Bot.account_id == trading.bot.account_id)
 
 
 def batch(trading: Trader, kind: str = "trades") -> Coroutine[Any, Any, httpx.Response]:
@@ -69,8 +72,7 @@ async def test_a_batch_waits_for_a_deletion_and_then_heeds_its_mark(busy_world: 
     trading = await trader(busy_world)
 
     async def delete_everything(session: AsyncSession) -> None:
-        account = select(Account.account_id).with_for_update(key_share=True)
-        await session.execute(account)
+        await session.execute(account_of(trading).with_for_update(key_share=True))
         await session.execute(
             insert(DeletionMark).values(
                 account_id=trading.bot.account_id, id=new_id(), cutoff=func.statement_timestamp()
@@ -94,7 +96,7 @@ async def test_a_deletion_waits_for_a_batch_that_is_being_stored(busy_world: Wor
 
     async def delete() -> str:
         async with busy_world.context.database.sessions.begin() as session:
-            await session.execute(select(Account.account_id).with_for_update(key_share=True))
+            await session.execute(account_of(trading).with_for_update(key_share=True))
         return "after it"
 
     assert await waits(busy_world, ingest, delete()) == "after it"
@@ -105,7 +107,7 @@ async def test_a_token_that_dies_while_a_batch_waits_reports_nothing(busy_world:
     new_hash = text("UPDATE bot_tokens SET token_hash = sha256('another')")
 
     async def mint(session: AsyncSession) -> None:
-        await session.execute(select(Bot.id).with_for_update())
+        await session.execute(bots_of(trading).with_for_update())
         await session.execute(new_hash)
 
     answer = await waits(busy_world, mint, batch(trading, "signals"))
@@ -120,7 +122,7 @@ async def test_a_key_that_is_taken_away_while_a_batch_waits_is_not_the_present_o
     trading = await trader(busy_world)
 
     async def unassign(session: AsyncSession) -> None:
-        await session.execute(select(Bot.id).with_for_update())
+        await session.execute(bots_of(trading).with_for_update())
         await session.execute(text("UPDATE bots SET key_id = NULL"))
 
     answer = await waits(busy_world, unassign, batch(trading, "events"))
@@ -132,9 +134,9 @@ async def test_a_batch_whose_connection_breaks_can_be_sent_again(busy_world: Wor
     trading = await trader(busy_world)
     sessions = busy_world.context.database.sessions
     async with asyncio.timeout(60), sessions() as holding:
-        await holding.execute(select(Account.account_id).with_for_update())
+        await holding.execute(account_of(trading).with_for_update())
         broken = asyncio.ensure_future(batch(trading))
-        await blocked(busy_world, broken)
+        await until_waiting(busy_world.context.database, task=broken)
         broken.cancel()
         await asyncio.wait([broken])
 
@@ -207,7 +209,7 @@ async def test_a_completion_waits_for_a_deletion_and_changes_nothing_deleted(
     await report(trading.bot, "trades", bare)
 
     async def delete_everything(session: AsyncSession) -> None:
-        await session.execute(select(Account.account_id).with_for_update(key_share=True))
+        await session.execute(account_of(trading).with_for_update(key_share=True))
         await session.execute(
             insert(DeletionMark).values(
                 account_id=trading.bot.account_id, id=new_id(), cutoff=func.statement_timestamp()

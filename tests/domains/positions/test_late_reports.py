@@ -17,6 +17,7 @@ from app.worker.housekeeping import lapse_openings
 from app.worker.purging import purge_deleted
 from tests.support.positions import Trader, trader
 from tests.support.purging import fill
+from tests.support.waiting import until_waiting
 from tests.support.world import World
 
 LONG_AGO = (datetime.now(UTC) - timedelta(days=1)).isoformat()
@@ -144,9 +145,7 @@ async def test_a_reservation_that_a_deletion_kept_is_shown_when_it_lapses_and_la
     sessions = world.context.database.sessions
     async with sessions.begin() as session:
         # Two hours later: it was created before the deletion and lapsed after it.
-        await session.execute(
-            text("UPDATE deletion_marks SET cutoff = cutoff - interval '2 hours'")
-        )
+        await session.execute(text("UPDATE deletion_marks SET cutoff = now() - interval '2 hours'"))
         await session.execute(
             update(Position).values(
                 updated_at=func.statement_timestamp() - timedelta(hours=2, minutes=1),
@@ -238,20 +237,15 @@ async def test_a_report_that_waits_for_the_purge_of_its_position_brings_nothing_
     await trading.report("closed")
     await delete_all(trading, purge=False)
     database = busy_world.context.database
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     positions = next(kind for kind in KINDS if kind.name == "positions")
     async with database.sessions.begin() as session:
         claimed = await claims.claim_next(session, 60)
     assert claimed is not None
-    async with database.sessions() as purging, database.read_sessions() as looking:
+    async with database.sessions() as purging:
         for part in slices(positions, marks_of(claimed.scope)):
             await PurgeRepository(session=purging, claimed=claimed).purge(positions, part, None, 10)
         reporting = asyncio.create_task(trading.put("open"))
-        while not await looking.scalar(waiting):
-            assert not reporting.done()
+        await until_waiting(database, task=reporting)
         await purging.commit()
         answer = await reporting
 

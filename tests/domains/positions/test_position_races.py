@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from app.db.models import Bot, BotToken, Position
 from tests.support.positions import SYMBOL, Trader, add_asset, let_lapse, trader
+from tests.support.waiting import until_waiting
 from tests.support.world import World
 
 ROUNDS = 5
@@ -160,15 +161,11 @@ async def test_a_token_that_is_replaced_while_its_report_waits_reports_nothing(
 ) -> None:
     trading = await trader(busy_world)
     database = busy_world.context.database
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     async with database.sessions() as minting, database.read_sessions() as looking:
-        await minting.execute(select(Bot.id).with_for_update())
+        bots = select(Bot.id).where(Bot.account_id == trading.bot.account_id)
+        await minting.execute(bots.with_for_update())
         reporting = asyncio.create_task(trading.put("open"))
-        while not await looking.scalar(waiting):
-            assert not reporting.done()
+        await until_waiting(database, task=reporting)
         await minting.execute(update(BotToken).values(token_hash=b"\x00" * 32))
         await minting.commit()
         answer = await reporting

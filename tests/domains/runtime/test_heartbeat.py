@@ -18,6 +18,7 @@ from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
 from app.domains.runtime.heartbeat.writer import BATCH, BEAT, HeartbeatWriter
 from tests.support.variants import add_unchecked, changed
+from tests.support.waiting import until_waiting
 from tests.support.world import Bot, User, World
 
 LEASE = timedelta(seconds=30)
@@ -318,9 +319,7 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
         released = await holding.scalar(select(func.statement_timestamp()))
         await holding.rollback()
         await waiting
-        heartbeat_at = await holding.scalar(
-            select(Presence.last_heartbeat_at).where(Presence.bot_id == held.id)
-        )
+        heartbeat_at = await holding.scalar(select(Presence.last_heartbeat_at).where(*row))
 
     # The clock is read after the lock: waiting costs the bot nothing of its lease.
     assert heartbeat_at is not None
@@ -369,10 +368,7 @@ async def test_a_bot_deleted_while_its_first_heartbeat_waits_is_gone(busy_world:
     async with asyncio.timeout(60), busy_world.context.database.sessions() as deleting:
         await deleting.execute(text("DELETE FROM bots WHERE id = :id"), {"id": bot.id})
         waiting = asyncio.create_task(bot.post("/v1/runtime/heartbeat"))
-        async with busy_world.context.database.sessions() as looking:
-            while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-                await looking.rollback()
-                await asyncio.sleep(0.01)
+        await until_waiting(busy_world.context.database)
         await deleting.commit()
         answer = await waiting
 

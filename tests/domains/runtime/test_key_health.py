@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 
 from app.db.models import BotEvent, Key
+from tests.support.waiting import until_waiting
 from tests.support.world import Bot, Json, World
 
 HEALTH = {"clock_ahead", "credentials_rejected", "credentials_accepted", "permissions_changed"} | {
@@ -367,12 +368,10 @@ async def test_a_token_that_dies_while_its_report_waits_reports_nothing(busy_wor
     before = await shown(busy_world, key)
     sessions = busy_world.context.database.sessions
     async with asyncio.timeout(60), sessions() as holding:
-        await holding.execute(text("SELECT 1 FROM bots FOR UPDATE"))
+        held = text("SELECT 1 FROM bots WHERE account_id = :account FOR UPDATE")
+        await holding.execute(held, {"account": bot.account_id})
         waiting = asyncio.create_task(report(bot, status="rejected", reason="expired"))
-        async with sessions() as looking:
-            while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-                await looking.rollback()
-                await asyncio.sleep(0.01)
+        await until_waiting(busy_world.context.database)
         await holding.execute(text("UPDATE bot_tokens SET token_hash = sha256('another')"))
         await holding.commit()
         answer = await waiting

@@ -18,6 +18,7 @@ from app.domains.runtime.release.at_once import FREE_ONLY, GRANT, READY, Release
 from app.domains.runtime.release.service import ReleaseService
 from tests.domains.conftest import Asking
 from tests.support.variants import changed
+from tests.support.waiting import until_waiting
 from tests.support.world import Bot, World
 
 
@@ -33,12 +34,10 @@ class Waiting:
 async def waiting_release(world: World, bot: Bot) -> AsyncIterator[Waiting]:
     sessions = world.context.database.sessions
     async with sessions() as holding:
-        await holding.execute(text("SELECT id FROM bots WHERE id = :id FOR UPDATE"), {"id": bot.id})
+        held = text("SELECT id FROM bots WHERE account_id = :account AND id = :id FOR UPDATE")
+        await holding.execute(held, {"account": bot.account_id, "id": bot.id})
         answer = asyncio.create_task(Asking().ask(bot))
-        async with sessions() as looking:
-            while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-                await looking.rollback()
-                await asyncio.sleep(0.01)
+        await until_waiting(world.context.database)
         yield Waiting(holding, answer)
         await holding.commit()
     await answer

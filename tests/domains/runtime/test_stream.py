@@ -215,7 +215,9 @@ async def test_what_changes_while_nobody_listens_arrives(busy_world: World) -> N
         pid = await listens(busy_world)
         async with busy_world.context.database.sessions.begin() as session:
             await pause_quietly(session, bot)  # no notification, as if it were lost
-            await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await session.execute(
+                text("SELECT pg_terminate_backend(CAST(:pid AS int))"), {"pid": pid}
+            )
         assert "bot_paused" in (await stream.config())["blocked_by"]
 
         assert await listens(busy_world, besides=pid) != pid
