@@ -12,6 +12,7 @@ from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
 from app.domains.webhooks import outbox
 from tests.support.receiver import Receiver
+from tests.support.waiting import until_waiting
 from tests.support.world import User, World
 from tests.worker.test_delivering import (
     added,
@@ -100,12 +101,7 @@ async def test_an_event_that_is_added_with_a_webhook_is_not_missed(
         await events.add(EventType.BOT_ADDED, name="Grid")
         adding = asyncio.create_task(added(user, hooks))
         async with asyncio.timeout(20):
-            while not await read(  # noqa: ASYNC110  # of another server
-                busy_world,
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND query LIKE '%SET watched = true%'",
-            ):
-                await asyncio.sleep(0.02)
+            await until_waiting(busy_world.context.database, task=adding)
     hook = await adding
     async with working(busy_world) as worker:
         assert await worker.fan_out() == 1

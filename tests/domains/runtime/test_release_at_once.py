@@ -156,9 +156,8 @@ async def test_releases_of_several_accounts_share_round_trips_and_wait_for_none_
     async with changed(busy_world, release_batches=batches) as world:
         here = [replace(bot, http=world.http) for bot in bots]
         async with sessions() as holding:
-            await holding.execute(
-                text("SELECT id FROM bots WHERE id = :id FOR UPDATE"), {"id": locked.id}
-            )
+            held = text("SELECT id FROM bots WHERE account_id = :account AND id = :id FOR UPDATE")
+            await holding.execute(held, {"account": locked.account_id, "id": locked.id})
             answers = [asyncio.create_task(Asking().ask(bot)) for bot in here]
             assert {(await answer).status_code for answer in answers[1:]} == {200}
             assert not answers[0].done()
