@@ -1,8 +1,9 @@
 """Announcement of bots that stopped sending heartbeats, even if no request asks about them.
 
-No index is in the order in which leases end, since each heartbeat would have to change it. So bots
-that are online are looked at: all of them while they are few, else a share of them in each turn.
-Whose lease ends before its share comes round again is remembered, and looked at when it ends.
+No index is in the order in which leases end: each heartbeat would have to change it, and would
+leave an entry behind that the next look reads. So all bots that are online are looked at: in each
+turn while they are few, else in one of several turns. Whose lease ends before the next look is
+remembered, and announced when it ends.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,12 +23,13 @@ from app.worker.watch import beat
 
 BATCH = 1000
 FEW = 2_000
-SHARES = 8
-"""The parts of the accounts. Their ids are spread evenly, so the parts are of one size."""
+"""How many bots online are looked at in each turn."""
 
-_WIDTH = (1 << 128) // SHARES
+TURNS = 8
+"""In each how many turns more of them are looked at."""
+
 AHEAD = timedelta(seconds=20)
-"""What the round of all shares takes at most. Bots that beat in time have longer leases left."""
+"""How long so many turns take at most. Bots that beat in time have longer leases left."""
 
 _PRESENCE = Presence.__table__
 _LAPSED = (
@@ -39,13 +41,7 @@ _ENDING = select(
     _PRESENCE.c.account_id,
     _PRESENCE.c.bot_id,
     func.extract("epoch", _PRESENCE.c.lease_until - func.statement_timestamp()),
-).where(
-    _PRESENCE.c.announced_online,
-    _PRESENCE.c.account_id.between(
-        bindparam("first", type_=Uuid()), bindparam("last", type_=Uuid())
-    ),
-    _PRESENCE.c.lease_until <= func.statement_timestamp() + AHEAD,
-)
+).where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.statement_timestamp() + AHEAD)
 # Locked rows are left to their holders, so the time of the statement is right. The head of the
 # account's events comes last, as everywhere.
 _ANNOUNCE = Statement(
@@ -124,32 +120,25 @@ class PresenceSweep:
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
-        self._share = 0
+        self._number = 0
         self._few = True
         self._ending: dict[tuple[UUID, UUID], float] = {}
 
     async def turn(self) -> int:
-        """Announce the bots that have gone, as far as this turn looks; return how many."""
-        share, self._share = self._share, (self._share + 1) % SHARES
-        if self._few:
-            done = await announce_offline(self._sessions)
-        else:
-            await self._look_at(share)
-            done = await self._announce_ended()
-        if self._share == 0 or self._few:
+        """Announce the bots that have gone; return how many."""
+        looks, self._number = not self._number, (self._number + 1) % TURNS
+        done = await announce_offline(self._sessions) if self._few else 0
+        if looks:
             self._few = await _are_few(self._sessions)
-        return done
+            if not self._few:
+                await self._look()
+        return done + await self._announce_ended()
 
-    async def _look_at(self, share: int) -> None:
-        of_share = {
-            "first": UUID(int=share * _WIDTH),
-            "last": UUID(int=(share + 1) * _WIDTH - 1),
-        }
+    async def _look(self) -> None:
         async with self._sessions() as session:
-            rows = (await session.execute(_ENDING, of_share)).all()
+            rows = (await session.execute(_ENDING)).all()
         now = monotonic()
-        for account_id, bot_id, left in rows:
-            self._ending[account_id, bot_id] = now + float(left)
+        self._ending = {(account_id, bot): now + float(left) for account_id, bot, left in rows}
 
     async def _announce_ended(self) -> int:
         now = monotonic()

@@ -36,10 +36,13 @@ OF_THE_ACCOUNT = "grows with the account's keys and bots, whose number is limite
 ACCEPTED = {
     r"/v1/account|changeAccount": f"{OF_THE_ACCOUNT}: it names what each key has",
     r"/v1/analytics/\S+( .*)?": f"{OF_THE_ACCOUNT}: it adds up what each has",
+    r"/v1/(trades|funding|positions|equity-snapshots|signals|bot-events)( .*)?|\S+-preview": (
+        "reads the marks of what the account has deleted, from an index alone"
+    ),
     r"/v1/dashboard( .*)?": f"{OF_THE_ACCOUNT}: it counts those in each state",
     r"/v1/(keys|bots) (?!sort=).*": f"{OF_THE_ACCOUNT}, where few of many fit",
     r"cut_days": "reads the days of each account that something was deleted in within the hour",
-    r"presence": "looks at an eighth of what is online, so that a heartbeat changes no index",
+    r"presence": "looks at each bot online, every 16 s, so that a heartbeat changes no index",
 }
 """What may grow, and why: patterns of names. The last two alone grow with other accounts."""
 

@@ -17,6 +17,7 @@ from app.domains.webhooks.sender import Message, Outcome, Sender
 from app.kit.outbound_guard import Allowed
 from app.worker.delivering import Deliverer, DeliveryMetrics
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, webhook_tasks
+from app.worker.presence import announce_offline
 from benchmarks.growth.measuring import Call
 from botkeys.transport.certificates import public_context
 
@@ -192,12 +193,19 @@ async def sweeps(
     fan_out, deliver = webhook_tasks(database, deliverer)
     tasks: list[Task] = [
         *catalogue_tasks(database, catalogues),
-        *purge_tasks(database),
+        *(_looking(task, database) for task in purge_tasks(database)),
         fan_out,
         deliver._replace(turn=delivered),
     ]
     yield [_sweep(task, database, owner) for task in tasks]
     await deliverer.close()
+
+
+def _looking(task: Task, database: Database) -> Task:
+    """Return the task, with a turn that looks at all bots: of many, only one of several does."""
+    if task.name != "presence":
+        return task
+    return task._replace(turn=lambda: announce_offline(database.sessions))
 
 
 def _sweep(task: Task, database: Database, owner: Database) -> Sweep:

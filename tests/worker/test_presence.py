@@ -96,36 +96,41 @@ async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: Worl
     assert await announce_offline(sessions) == 1
 
 
-async def test_of_many_bots_a_share_is_looked_at_and_none_is_announced_late(
+async def test_many_bots_are_looked_at_now_and_then_and_none_is_announced_late(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rule R104: a turn reads a share of the bots that are online."""
+    """Rule R104."""
     monkeypatch.setattr(presence, "FEW", 0)
-    owners = [world.user(f"user-{number}") for number in range(6)]
-    bots = [bot for owner in owners for bot in await online_bots(owner, 1)]
-    shares = {bot.account_id.int * presence.SHARES >> 128 for bot in bots}
-    assert len(shares) > 1
-    sweep = PresenceSweep(world.context.database.sessions)
-    assert await sweep.turn() == 0
+    back, gone, ahead = await online_bots(world.user(), 3)
+    sessions = world.context.database.sessions
+    sweep = PresenceSweep(sessions)
+    looks = 0
 
-    await lapse(world)
-    announced = [await sweep.turn() for _ in range(presence.SHARES)]
-    assert sum(announced) == len(bots)
-    assert sum(map(bool, announced)) == len(shares)
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        await PresenceSweep._look(sweep)
 
-    back, gone = bots[0], bots[1]
-    for bot in (back, gone):
-        await bot.post("/v1/runtime/heartbeat")
-    async with world.context.database.sessions.begin() as session:
+    monkeypatch.setattr(sweep, "_look", look)
+    async with sessions.begin() as session:
         soon = func.statement_timestamp() + timedelta(seconds=1)
-        await session.execute(update(Presence).values(lease_until=soon))
-    for _ in range(presence.SHARES):
+        one = Presence.bot_id.in_([back.id, gone.id])
+        await session.execute(update(Presence).where(one).values(lease_until=soon))
+    for _ in range(presence.TURNS - 1):
         assert await sweep.turn() == 0
+    assert looks == 1
     await back.post("/v1/runtime/heartbeat")
     await asyncio.sleep(1)
+
     assert await sweep.turn() == 1
-    (event,) = (await offline_events(world))[len(bots) :]
+    assert looks == 1
+    (event,) = await offline_events(world)
     assert event.bot_id == gone.id
+
+    await lapse(world)
+    assert await sweep.turn() == 2
+    assert looks == 2
+    assert {event.bot_id for event in await offline_events(world)} == {back.id, gone.id, ahead.id}
 
 
 async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_world: World) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
@@ -30,6 +30,7 @@ class Freeze(Base):
         CheckConstraint(one_of("scope", SCOPES), "scope"),
         CheckConstraint("(scope = 'exchange') = (exchange IS NOT NULL)", "exchange_of_scope"),
         CheckConstraint("(scope = 'key') = (key_id IS NOT NULL)", "key_of_scope"),
+        Index("ix_freezes_read", "account_id", "scope", "exchange", "key_id", "created_at"),
     )
 
     account_id: Mapped[AccountId]

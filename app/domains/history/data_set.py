@@ -31,7 +31,7 @@ class DataSet:
 _ACCOUNT = Statement(
     select(
         Account.selected_environment,
-        DeletionMark.id,
+        DeletionMark.account_id,
         DeletionMark.environment,
         DeletionMark.key_id,
         DeletionMark.cutoff,
@@ -45,5 +45,5 @@ async def read_data_set(executor: Executor, account_id: UUID, environment: str |
     """Return the data set of `environment`, by default of the one that the account selected."""
     rows = [tuple(row) for row in await executor.fetch(_ACCOUNT, account=account_id)]
     selected = rows[0][0] if rows else Environment.LIVE
-    marks = tuple(mark_of(*mark) for _, mark_id, *mark in rows if mark_id is not None)
+    marks = tuple(mark_of(*mark) for _, of_account, *mark in rows if of_account is not None)
     return DataSet(environment or selected, marks)
