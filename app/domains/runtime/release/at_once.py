@@ -39,9 +39,8 @@ from app.db.together import NUMBER, Together
 from app.domains.audit.log import Head
 from app.domains.runtime.release.repository import FOUND_MEMBERS, Found
 
-_READINGS_AT_ONCE = 2
-_GRANTS_AT_ONCE = 2
-"""Batches in flight: while one is written to disk, the next is computed."""
+_BATCHES = 1
+"""Batches in flight: what comes meanwhile goes in one, which costs least."""
 
 _COLUMNS = [column.name for column in AuditEvent.__table__.columns]
 _HEAD = (AuditHead.sequence, AuditHead.mac, AuditHead.seal, AuditHead.sealed_sequence)
@@ -145,8 +144,8 @@ class ReleaseBatches:
 
     def __init__(self, executor: BatchExecutor) -> None:
         self._executor = executor
-        self._reading = Together(executor, READY, at_once=_READINGS_AT_ONCE)
-        self._granting = Together(executor, FREE_ONLY, at_once=_GRANTS_AT_ONCE)
+        self._reading = Together(executor, READY, at_once=_BATCHES)
+        self._granting = Together(executor, FREE_ONLY, at_once=_BATCHES)
 
     async def ready(
         self, account_id: UUID, bot_id: UUID, address: str, limit: int, window: timedelta

@@ -12,7 +12,6 @@ its private key is the 32-byte seed of the draft. A sealed value is enc ‖ ciph
 import hashlib
 import secrets
 from enum import StrEnum
-from functools import cache
 from typing import Self, assert_never, final
 
 from cryptography.exceptions import InvalidTag
@@ -29,8 +28,21 @@ _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
 _X25519_BYTES = 32
 
-# Any scalar reveals a point of low order: RFC 7748 clamps each to a multiple of 8.
-_PROBE_SCALAR = bytes(range(_X25519_BYTES))
+_WITHOUT_HIGHEST_BIT = 0x7F
+_FIELD = 2**255 - 19
+_OF_ORDER_8 = (
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
+_LOW_ORDER = frozenset(
+    point.to_bytes(_X25519_BYTES, "little")
+    for point in (0, 1, *_OF_ORDER_8, _FIELD - 1, _FIELD, _FIELD + 1)
+)
+"""All points of low order, in each of their forms with a clear highest bit.
+
+Of such a point and any private key the shared secret is zero. A form with the highest bit set is
+the same point (RFC 7748 section 5), and of points below 19 the field has a second form.
+"""
 
 
 class SuiteName(StrEnum):
@@ -134,20 +146,10 @@ def _hpke(suite: SuiteName) -> hpke.Suite:
     return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
-@cache
-def _probe() -> X25519PrivateKey:
-    return X25519PrivateKey.from_private_bytes(_PROBE_SCALAR)
-
-
 def _x25519_public(raw: bytes) -> X25519PublicKey:
-    point = X25519PublicKey.from_public_bytes(raw)
-    try:
-        _probe().exchange(point)
-    except ValueError:
-        raise InvalidPublicKey(
-            "The X25519 part of the public key is a point of low order."
-        ) from None
-    return point
+    if raw[:-1] + bytes([raw[-1] & _WITHOUT_HIGHEST_BIT]) in _LOW_ORDER:
+        raise InvalidPublicKey("The X25519 part of the public key is a point of low order.")
+    return X25519PublicKey.from_public_bytes(raw)
 
 
 def _mlkem_public(raw: bytes) -> MLKEM768PublicKey:
