@@ -77,12 +77,16 @@ def test_the_lease_grows_with_the_interval() -> None:
     assert pace.lease == LEASE * 6
 
 
-def test_a_process_that_starts_goes_on_with_the_interval_that_bots_have() -> None:
-    """Rule R101. A fresh one would ask many bots at once to come back much too soon."""
+@pytest.mark.parametrize("idle", [0, 45])
+def test_a_process_that_starts_goes_on_with_the_interval_that_bots_have(idle: float) -> None:
+    """Rule R101. A fresh one would ask many bots at once to come back much too soon; so would one
+    whose first heartbeats come when it has run for a while.
+    """
     now = [0.0]
     former = HeartbeatPace(PER_SECOND, LEASE, clock=lambda: now[0])
     lived(9_000, 200, former, now)
     pace = HeartbeatPace(PER_SECOND, LEASE, clock=lambda: now[0])
+    now[0] += idle
     pace.resume(former.lease.total_seconds())
     assert (pace.next_in, pace.lease) == (LONGEST, LEASE * 6)
     assert min(lived(9_000, 100, pace, now, within=LONGEST)) == LONGEST

@@ -73,11 +73,15 @@ class HeartbeatPace:
 
     def _set(self, now: float) -> None:
         """Begin a new span, and with it set the pace."""
-        silent = (now - self._span_began) // _SPAN - 1
+        silent = (now - self._span_began) // _SPAN
+        if self._present:
+            silent -= 1
+            self._past.append(self._present)
+            self._present = 0.0
         self._began += silent * _SPAN
-        self._past.append(self._present)
-        self._present = 0.0
         self._span_began = now
+        if not self._past:
+            return
         seconds = min(now - self._began, _SPAN * _SPANS)
         bots = sum(self._past) / max(seconds, _SPAN)
         longest = min(ceil(self._growth * self.next_in), LONGEST)
