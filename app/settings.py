@@ -468,7 +468,7 @@ class Settings(BaseSettings):
         "more than 250 streams rereads take longer: a process rereads 50 bots a second.",
     )
     stream_keep_alive: float = Field(
-        15, gt=0, description="Seconds without an event after which a stream sends a comment."
+        20, gt=0, description="Seconds without an event after which a stream sends a comment."
     )
     stream_lifetime: float = Field(
         3600, gt=0, description="Seconds after which a stream ends, plus or minus 10 %."

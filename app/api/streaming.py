@@ -25,7 +25,7 @@ class StreamLimits:
     reread: float = 5
     rereads: float = 50
     lifetime: float = 3600
-    keep_alive: float = 15
+    keep_alive: float = 20
     patience: float = 60
     retry: float = 1
     maximum: int = 10_000

@@ -39,8 +39,9 @@ def cpu_of(installation: Installation, *servers: Server) -> Cpu:
 
 
 def by_process(server: Server) -> list[float]:
-    """Return the processor seconds so far of each process of a server."""
-    return [_own(pid) for pid in family(server.process.pid)]
+    """Return the processor seconds so far of each process of a server that serves requests."""
+    first, *siblings = family(server.process.pid)
+    return [_own(pid) for pid in siblings or [first]]
 
 
 def resident_kib(server: Server) -> int:
