@@ -39,6 +39,7 @@ ACCEPTED = {
     r"/v1/(trades|funding|positions|equity-snapshots|signals|bot-events)( .*)?|\S+-preview": (
         "reads the marks of what the account has deleted, from an index alone"
     ),
+    r"/v1/events( .*)?": "looks at the account's marks for each event, while they are few",
     r"/v1/dashboard( .*)?": f"{OF_THE_ACCOUNT}: it counts those in each state",
     r"/v1/(keys|bots) (?!sort=).*": f"{OF_THE_ACCOUNT}, where few of many fit",
     r"cut_days": "reads the days of each account that something was deleted in within the hour",
