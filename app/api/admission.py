@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from math import ceil
+from time import process_time
 from uuid import UUID
 
 from app.errors import Unavailable
@@ -13,8 +14,10 @@ for a database that answers late.
 """
 TURN = 0.01
 """Seconds between two groups out of the line."""
-LATE = 0.005
-"""Seconds by which a turn may come late, as other calls do too, before fewer are let in."""
+BUSY = 0.006
+"""Seconds of processor time that the process may take between two turns before fewer are let in: so
+long other calls wait for it. How late a turn is tells less, where other processes are busy too.
+"""
 PATIENCE = 10.0
 """Seconds that a caller waits in line: less than any proxy waits for the head of a response."""
 LONGEST = 60
@@ -29,7 +32,7 @@ class Admission:
 
     The accounts in the line take turns, so that one with a thousand bots does not keep the others
     out. Calls for something else go before the line: it moves by as many a turn as leave the
-    process's loop in time. A caller that would have to wait too long is refused at once, and
+    process time for them. A caller that would have to wait too long is refused at once, and
     each is asked to come back when its turn would come: at the pace at which the process has let
     others in.
     """
@@ -39,6 +42,7 @@ class Admission:
         self._at_once = at_once
         self._few = 1
         self._turn: asyncio.TimerHandle | None = None
+        self._spent = 0.0
         self._patience = patience
         self._lines: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
         self._waiting = 0
@@ -93,26 +97,29 @@ class Admission:
         self._free += 1
 
     def _set_turn(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
-        self._turn = loop.call_at(now + TURN, self._move, loop, now + TURN)
+        self._spent = process_time()
+        self._turn = loop.call_at(now + TURN, self._move, loop)
 
-    def _move(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+    def _move(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let in those whose turn it is: more than last time, or half of it if that was too much.
 
         With the last one the turns end.
         """
         now = loop.time()
-        if now - due > LATE:
+        if process_time() - self._spent > BUSY:
             self._few = max(1, self._few // 2)
         elif self._few < self._at_once:
             self._few += 1
-        for _ in range(min(self._few, self._free)):
-            if not self._let_in(now):
-                break
+        several = 0
+        while several < self._few and self._free and self._let_in():
+            several += 1
+        if several:
+            self._note(now, several)
         self._turn = None
         if self._waiting:
             self._set_turn(loop, now)
 
-    def _let_in(self, now: float) -> bool:
+    def _let_in(self) -> bool:
         """Give a place to the account whose turn it is; return whether anybody was in line."""
         while self._lines:
             account_id, line = self._lines.popitem(last=False)
@@ -125,7 +132,6 @@ class Admission:
                 self._lines[account_id] = line
             self._waiting -= 1
             self._free -= 1
-            self._note(now)
             turn.set_result(None)
             return True
         return False
@@ -135,7 +141,8 @@ class Admission:
         self._promised = max(self._promised, now + self._waiting * self._each) + self._each
         return Unavailable(_FULL, retry_after=min(max(1, ceil(self._promised - now)), LONGEST))
 
-    def _note(self, now: float) -> None:
-        """Take note of how long it took until the next one was let in."""
-        self._each += (now - self._let_in_at - self._each) * _WEIGHT
+    def _note(self, now: float, several: int) -> None:
+        """Take note of how long it took until the next ones were let in."""
+        each = (now - self._let_in_at) / several
+        self._each += (each - self._each) * (1 - (1 - _WEIGHT) ** several)
         self._let_in_at = now
