@@ -152,6 +152,7 @@ async def _analyze(database: Database, server: Server) -> None:
     await execute(server.url(str(name), superuser=True), "ANALYZE trades")
 
 
+@pytest.mark.one_server("What a statement reads on another node is not in its plan or counters.")
 async def test_an_account_that_statistics_do_not_know_is_read_by_day(
     copied_database: Database, server: Server
 ) -> None:

@@ -208,6 +208,7 @@ CASES = {
 }
 
 
+@pytest.mark.one_server("What a statement reads on another node is not in its plan or counters.")
 async def test_a_page_is_read_from_an_index_and_no_further_than_it_is_long(world: World) -> None:
     """Among many entries no filter reads more than its page: rows that are read and left out, and
     rows that are sorted, are few.

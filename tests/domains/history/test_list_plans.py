@@ -26,6 +26,10 @@ from app.domains.trading.marks import FOREVER, Mark
 from tests.support.database import Server, database_copy, execute
 from tests.support.trading_data import SECOND, START, TIMES
 
+pytestmark = pytest.mark.one_server(
+    "What a statement reads on another node is not in its plan or counters."
+)
+
 ACCOUNT, KEY, BOT = (UUID(int=number) for number in (1, 2, 2))
 FEW, MANY, STEP = 4_000, 120_000, 20_000
 MAKE_ACCOUNT = "INSERT INTO accounts (account_id, issuer, subject) VALUES ('{}', '', '')"

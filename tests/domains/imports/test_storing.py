@@ -158,14 +158,16 @@ async def test_an_import_waits_for_a_worker_that_adds_up_the_same_account(
     user, _, place = await begun(busy_world)
     sessions = busy_world.context.database.sessions
     async with sessions.begin() as other:
+        days = await other.scalar(
+            text("SELECT 'trade_days/' || account_id || '/' || environment FROM operations")
+        )
         await other.execute(
-            text(
-                "SELECT pg_advisory_xact_lock("
-                "hashtextextended('trade_days/' || account_id || '/' || environment, 0))"
-                " FROM operations"
-            )
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 0))"), {"place": days}
         )
         storing = asyncio.create_task(store_imported(sessions, ImportLimits(turn=0.5)))
+        async with asyncio.timeout(60):
+            while not await stale(busy_world):  # noqa: ASYNC110  # no event there
+                await asyncio.sleep(0.02)
         done, _ = await asyncio.wait([storing], timeout=1)
         assert not done
         assert await stale(busy_world) > 0
