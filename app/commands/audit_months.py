@@ -62,7 +62,10 @@ class Months:
 
     def elsewhere(self) -> ColumnElement[bool]:
         """Return the condition that an entry is in no such partition."""
-        partition = literal_column("audit_events.tableoid::regclass::text", String)
+        # On a node of Citus, a shard's number follows the name.
+        partition = literal_column(
+            "regexp_replace(audit_events.tableoid::regclass::text, '_[0-9]{6,}$', '')", String
+        )
         return not_(partition.in_([f"audit_months.{name}" for name in self.names]))
 
     async def drop(

@@ -307,15 +307,15 @@ AGED = (
     "UPDATE presence SET lease_until = now() - interval '1 minute'",
     "UPDATE keys SET expires_at = now() + interval '12 hours'",
     "UPDATE stale_days SET marked_at = now() - interval '1 day'",
-    """
+)
+DROP_MONTH = """
     DO $$ BEGIN
         EXECUTE to_char(
             now() AT TIME ZONE 'UTC' + interval '3 months',
             '"DROP TABLE audit_months.month_"YYYY_MM'
         );
     END $$
-    """,
-)
+    """
 TO_DO = {
     "refresh": ("SELECT count(*) FROM catalogues WHERE attempted_at < now() - interval '1 hour'",),
     "sweep": (
@@ -383,6 +383,7 @@ async def test_each_task_of_the_workers_does_its_work_under_its_login(
     headers = {"Idempotency-Key": "an-old-record"}
     await other.user.post("/v1/bots", {"name": "another"}, headers=headers)
     await split.write(*AGED)
+    await split.define(DROP_MONTH)
     importing = production.user("dave")
     key = await importing.add_key("other_account")
     file = json.dumps([exported("one", key)]).encode()

@@ -41,11 +41,17 @@ async def list_instruments(world: World, name: CatalogueKey, *instruments: Instr
     prices = [
         Ticker(listed.symbol, Decimal("97012.5"), Decimal("1840223114.2")) for listed in instruments
     ]
+    claim = uuid4()
+    # In the transactions, and with the locks in the order, of a refresh by the service.
     async with world.context.database.sessions.begin() as session:
         catalogue = CatalogueRepository(session=session)
-        claim = uuid4()
         await catalogue.claim(name, claim)
-        # A refresh by the service takes its locks in this order too.
+    async with world.context.database.sessions.begin() as session:
+        catalogue = CatalogueRepository(session=session)
+        await catalogue.hold(name, claim)
+        await catalogue.change_contracts(name, instruments)
+    async with world.context.database.sessions.begin() as session:
+        catalogue = CatalogueRepository(session=session)
         await catalogue.hold(name, claim)
         await catalogue.store_instruments(name, instruments)
         await catalogue.store_prices(name, prices)

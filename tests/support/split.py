@@ -202,6 +202,12 @@ class Split:
         ):
             yield client
 
+    async def define(self, *statements: str) -> None:
+        """Change the schema as the superuser, with the triggers by which Citus follows."""
+        async with self.superuser.sessions.begin() as session:
+            for statement in statements:
+                await session.execute(text(statement))
+
     async def write(self, *statements: str, **values: object) -> None:
         """Write as the superuser, with triggers and foreign keys disabled."""
         async with self.superuser.sessions.begin() as session:

@@ -219,8 +219,10 @@ class AuditLog:
             return _is(head.seal, seal(key, account_id, at, head.mac))
         if head.sequence == 0:
             return at is None
+        # Citus cannot plan a join with nothing: no entry has the number 0.
+        sealed = 0 if at is None else at
         rows = await self._executor.fetch(
-            _NEWEST, account=account_id, sequence=head.sequence, sealed=at
+            _NEWEST, account=account_id, sequence=head.sequence, sealed=sealed
         )
         for written_as, sealed_mac in rows:
             return written_as < FORMAT and (

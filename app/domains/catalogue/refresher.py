@@ -152,12 +152,20 @@ class CatalogueRefresher:
             age = state.instruments_age
             due = everything or age is None or age >= self.intervals.instruments.total_seconds()
             fetched = await self._fetch(name, instruments_too=due)
+            contracts: list[str] = []
+            if fetched.instruments is not None:
+                async with self._database.sessions.begin() as session:
+                    catalogue = CatalogueRepository(session=session)
+                    if not await catalogue.hold(name, claim):
+                        return
+                    contracts = await catalogue.change_contracts(name, fetched.instruments)
             async with self._database.sessions.begin() as session:
                 catalogue = CatalogueRepository(session=session)
                 if not await catalogue.hold(name, claim):
                     return
                 if fetched.instruments is not None:
                     changed = await catalogue.store_instruments(name, fetched.instruments)
+                    changed = list(dict.fromkeys(contracts + changed))
                     # The first fetch notifies all bots: until then they might not have been able to
                     # trade.
                     await catalogue.notify_bots(name, None if age is None else changed)

@@ -182,13 +182,40 @@ class CatalogueRepository:
             .values(claim=None, claimed_until=None, failure=failure, **fetched)
         )
 
+    async def change_contracts(
+        self, name: CatalogueKey, instruments: Sequence[Instrument]
+    ) -> list[str]:
+        """Store what a quantity means now, mark the change and add an event for each key that
+        trades the instrument; return the symbols whose contracts changed.
+
+        In another transaction than the rest: the function changes the same rows with its owner's
+        rights, which is another connection to the nodes of Citus, and would wait for itself there.
+        """
+        table = CatalogueInstrument
+        stored = {
+            symbol: size
+            for symbol, *size in await self._session.execute(
+                select(table.symbol, *(getattr(table, field) for field in SIZE)).where(
+                    _is(table, name)
+                )
+            )
+        }
+        changed = [
+            instrument
+            for instrument in instruments
+            if stored.get(instrument.symbol, _size(instrument)) != _size(instrument)
+        ]
+        for instrument in changed:
+            values = {**name.columns, "symbol": instrument.symbol}
+            values.update(zip(SIZE, _size(instrument), strict=True))
+            await self._session.execute(_CHANGE_CONTRACT, values)
+        return [instrument.symbol for instrument in changed]
+
     async def store_instruments(
         self, name: CatalogueKey, instruments: Sequence[Instrument]
     ) -> list[str]:
         """Store what differs and mark what is no longer listed; return the symbols whose rows
-        changed.
-
-        A contract that changes is marked, and each key that trades it gets an event.
+        changed. What a quantity means is left as it is (`change_contracts`).
         """
         table = CatalogueInstrument
         fields = [
@@ -228,11 +255,6 @@ class CatalogueRepository:
                     set_={field: new.excluded[field] for field in fields[1:] if field not in SIZE},
                 )
             )
-        for row in changed:
-            before = stored.get(row["symbol"])
-            size = tuple(row[field] for field in SIZE)
-            if before is not None and size != tuple(before[fields.index(f)] for f in SIZE):
-                await self._session.execute(_CHANGE_CONTRACT, row)
         unlisted = [
             symbol
             for symbol, values in stored.items()
@@ -298,6 +320,11 @@ class CatalogueRepository:
             Key.contract_type == name.contract_type,
         )
         return await self._session.scalar(used.limit(1)) is not None
+
+
+def _size(instrument: Instrument) -> list[Any]:
+    """Return the values of the columns `SIZE`."""
+    return [instrument.contract_size, settle_name(instrument.settle)]
 
 
 def _values(instrument: Instrument) -> tuple[Any, ...]:
