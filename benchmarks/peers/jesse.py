@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,7 +81,8 @@ def candidates(folder: Path) -> Iterator[list[Candidate]]:
                 url = postgres.url("botkeys_owner", "jesse")
                 yield _candidates(port, token, url, lambda: memory_of(pids))
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(_PATIENCE)
 
 
