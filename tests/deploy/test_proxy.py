@@ -62,22 +62,35 @@ def test_every_stream_is_passed_on_unbuffered_and_nothing_else() -> None:
         for operation in methods.values()
         if "text/event-stream" in json.dumps(operation.get("responses", {}))
     }
-    [pattern] = re.findall(r"location ~ (\S+) \{\s+proxy_buffering off;", CONFIGURATION)
+    unbuffered = re.findall(r"location (=|~) (\S+) \{\s+proxy_buffering off;", CONFIGURATION)
     matched = {
-        path for path in document["paths"] if re.search(pattern, re.sub(r"\{[^}]+\}", "x", path))
+        path
+        for path in document["paths"]
+        for kind, where in unbuffered
+        if re.search(
+            where if kind == "~" else f"^{re.escape(where)}$", re.sub(r"\{[^}]+\}", "x", path)
+        )
     }
     assert streams == matched != set()
+
+
+def test_access_rules_of_bots_routes_are_written_where_all_of_them_are() -> None:
+    """A regular expression of the server would come before the prefix, and its rules not hold."""
+    [inside] = re.findall(
+        r"\n    location \^~ /v1/runtime/ \{\n(.*?)\n    \}\n", CONFIGURATION, re.DOTALL
+    )
+    assert "`allow` and `deny`" in inside
+    elsewhere = CONFIGURATION.replace(inside, "")
+    assert not re.search(r"location [^{]*runtime/.*?\{\s*proxy", elsewhere)
 
 
 def test_limits_and_times_are_those_of_the_service() -> None:
     settings = Settings.model_fields
     assert settings["body_limit"].default == 4 * 1024**2
     assert "client_max_body_size 4m;" in CONFIGURATION
-    stream = re.search(
-        r"location ~ \S+stream.*?proxy_read_timeout (\d+)s", CONFIGURATION, re.DOTALL
-    )
-    assert stream is not None
-    assert int(stream[1]) >= 2 * settings["stream_keep_alive"].default
+    streams = re.findall(r"proxy_buffering off;\s+proxy_read_timeout (\d+)s", CONFIGURATION)
+    assert len(streams) == 2
+    assert min(map(int, streams)) >= 2 * settings["stream_keep_alive"].default
     per_address = re.search(r"limit_conn botkeys_address (\d+);", CONFIGURATION)
     assert per_address is not None
     assert int(per_address[1]) == settings["connections_per_address"].default

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,8 +91,13 @@ class Site:
 
 
 @contextmanager
-def nginx(folder: Path, authority: Authority, ports: dict[str, int]) -> Iterator[tuple[int, int]]:
-    """Run nginx with the configuration of deploy/; yield its ports for https and http."""
+def nginx(
+    folder: Path, authority: Authority, ports: dict[str, int], access: str = ""
+) -> Iterator[tuple[int, int]]:
+    """Run nginx with the configuration of deploy/; yield its ports for https and http.
+
+    `access` stands where the configuration says that rules for bots' routes may stand.
+    """
     needed(PROGRAM)
     authority.issue("tls")
     https, http = free_port(), free_port()
@@ -103,6 +109,7 @@ def nginx(folder: Path, authority: Authority, ports: dict[str, int]) -> Iterator
         "botkeys.conf": (NGINX / "botkeys.conf")
         .read_text()
         .replace("/etc/nginx/tls", str(folder))
+        .replace("# To keep bots' routes to", f"{access} #")
         .replace("listen 443", f"listen 127.0.0.1:{https}")
         .replace("listen 80", f"listen 127.0.0.1:{http}")
         .replace("listen [::]:443", f"listen [::1]:{https}")
@@ -118,11 +125,17 @@ def nginx(folder: Path, authority: Authority, ports: dict[str, int]) -> Iterator
     user = " user root;" if os.geteuid() == 0 else ""
     process = Running(PROGRAM, "-c", folder / "nginx.conf.main", "-g", f"daemon off;{user}", env={})
     try:
+        assert eventually(lambda: _accepts(https)), process.text
         yield https, http
     finally:
         process.send(signal.SIGQUIT)
         process.close()
         assert "[emerg]" not in process.text
+
+
+def _accepts(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +192,30 @@ def test_the_caller_s_address_is_that_of_its_connection_whatever_it_states(site:
         sent(client.post("/v1/bots", json={"name": "Grid BTC"}), 201)
         entries = sent(client.get("/v1/audit-events"), 200)["items"]
     assert {entry["address"] for entry in entries} == {"127.0.0.2"}
+
+
+def test_access_rules_hold_for_all_of_bots_routes_and_for_no_other(
+    site: Site, trader: Trader, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path, "authority")
+    ports = {named: settings["port"] for named, settings in site.ports.items()}
+    context = ssl.create_default_context(cafile=str(authority.path))
+    document = json.loads((ROOT / "openapi" / "openapi.json").read_text())
+    bots = [path for path in document["paths"] if path.startswith("/v1/runtime/")]
+    bearer = {"Authorization": f"Bearer {trader.token}"}
+    with nginx(tmp_path, authority, ports, "deny 127.0.0.2;") as (https, _):
+        found: dict[str, dict[str, int]] = {}
+        for address in ("127.0.0.1", "127.0.0.2"):
+            transport = httpx.HTTPTransport(verify=context, local_address=address)
+            with httpx.Client(transport=transport, timeout=PATIENCE, headers=bearer) as client:
+                found[address] = {}
+                for path in [*bots, "/livez"]:
+                    where = f"https://127.0.0.1:{https}{path.replace('{id}', 'x')}"
+                    with client.stream("GET", where) as answer:
+                        found[address][path] = answer.status_code
+    assert found["127.0.0.2"] == dict.fromkeys(bots, 403) | {"/livez": 200}
+    assert 403 not in found["127.0.0.1"].values()
+    assert found["127.0.0.1"]["/v1/runtime/stream"] == 200
 
 
 def test_a_token_that_came_in_the_clear_is_not_passed_on(site: Site) -> None:
