@@ -13,6 +13,7 @@ import stamina
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.api.access import Access
 from app.api.admission import Admission
@@ -97,6 +98,10 @@ class RequestPipeline:
             raise
         except (AppError, RequestValidationError, HTTPException) as error:
             known = _known(error, request)
+            if isinstance(error.__cause__, ClientDisconnect):
+                # Its body broke off: nobody was refused, and nobody waits for the answer.
+                await passage.abandon()
+                raise known from None
             self._metrics.refusals.labels(known.code).inc()
             await passage.refuse(known)
             raise known from None
