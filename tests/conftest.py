@@ -68,13 +68,16 @@ _FIRST = tuple(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Choose where to write, and take back what a shell and `nohup` do to a job in the background:
     they let it ignore Ctrl-C and the end of the terminal.
 
     Processes that tests start inherit that, and some stop at no SIGINT then, as they should.
     """
     write_to_memory(os.environ)
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        # It is read: among the service's settings it would be none.
+        os.environ.pop("BOTKEYS_TEST_DATABASE_URL", None)
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGQUIT, signal.SIG_DFL),

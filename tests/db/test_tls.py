@@ -1,7 +1,6 @@
 """TLS to PostgreSQL: pool, listener and migrations prove the server, and are proven to it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +20,11 @@ from app.db.schema_version import head
 from app.db.tls import DatabaseAddressError
 from app.domains.runtime.stream.listener import listen
 from app.settings import SettingsError, load_settings
-from tests.support.database import Server, execute
+from tests.support.database import OTHER_SERVER, Server, execute
 from tests.support.tls_front import Authority, tls_front
 
 pytestmark = pytest.mark.skipif(
-    "BOTKEYS_TEST_DATABASE_URL" in os.environ, reason="the front stands before a Unix socket"
+    OTHER_SERVER is not None, reason="the front stands before a Unix socket"
 )
 
 

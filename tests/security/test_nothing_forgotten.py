@@ -99,6 +99,10 @@ async def add_row(database: Database, table: str, **known: UUID) -> None:
     async with database.sessions.begin() as session:
         columns = (await session.execute(query, {"table": table, "known": list(known)})).all()
         values = [_value(table, name, kind, known) for name, kind in columns]
+        # Citus takes no subqueries among values.
+        for number, value in enumerate(values):
+            if value.startswith("(SELECT"):
+                values[number] = f"'{await session.scalar(text(value))}'"
         names = ", ".join(column for column, _ in columns)
         await session.execute(
             text(f"INSERT INTO {table} ({names}) VALUES ({', '.join(values)})")  # noqa: S608

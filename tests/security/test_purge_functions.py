@@ -1,5 +1,6 @@
 """What the purge worker's functions refuse, whatever a taken worker passes to them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from sqlalchemy.exc import DBAPIError
 from app.db.failures import sqlstate
 from app.domains.operations import claims
 from app.domains.trading.kinds import KINDS
+from app.domains.trading.marks import FOREVER
 from tests.support.browsers import signed_in_at
 from tests.support.purging import each, fill, left
 from tests.support.split import Split
 
 PURGE = """
     SELECT purge_rows(:account, :operation, :claim, 30, :kind, 'testnet', :key,
-        CAST(CAST(:cutoff AS text) AS timestamptz), NULL, NULL, NULL, NULL, NULL, NULL)
+        CAST(:cutoff AS timestamptz), NULL, NULL, NULL, NULL, NULL, NULL)
 """
 
 
@@ -46,13 +48,15 @@ async def test_rows_that_no_mark_covers_are_not_purged(split: Split, kind: str) 
     assert claimed is not None
     mine = {"account": account_id, "operation": claimed.id, "claim": claimed.claim, "kind": kind}
 
-    for key, cutoff in ((UUID(key_id), "infinity"), (None, "infinity"), (None, "2020-01-02")):
+    before_that = datetime(2020, 1, 1, tzinfo=UTC)
+    later = before_that + timedelta(days=1)
+    for key, cutoff in ((UUID(key_id), FOREVER), (None, FOREVER), (None, later)):
         with pytest.raises(DBAPIError) as refused:
             await called(split, PURGE, **mine, key=key, cutoff=cutoff)
         assert sqlstate(refused.value) == "42501"
-    assert await called(split, PURGE, **mine, key=None, cutoff="2020-01-01T00:00Z") == 0
+    assert await called(split, PURGE, **mine, key=None, cutoff=before_that) == 0
     mine["claim"] = UUID(int=0)
-    assert await called(split, PURGE, **mine, key=None, cutoff="2020-01-01T00:00Z") is None
+    assert await called(split, PURGE, **mine, key=None, cutoff=before_that) is None
     assert await left(split.superuser, account_id) == before
 
 

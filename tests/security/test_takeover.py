@@ -181,11 +181,11 @@ async def test_the_hash_of_a_token_is_worth_nothing_at_another_bot(
     key = await split.add_key("alice", 1)
     victim = await split.add_bot("alice", key["id"])
     own = await split.add_bot(whose)
+    taken = await split.read("SELECT token_hash FROM bot_tokens WHERE bot_id = :own", own=own.id)
     await split.write(
-        "UPDATE bot_tokens SET token_hash = (SELECT token_hash FROM bot_tokens "
-        "WHERE bot_id = :own) WHERE bot_id = :victim",
-        own=own.id,
+        "UPDATE bot_tokens SET token_hash = :token_hash WHERE bot_id = :victim",
         victim=victim.id,
+        **taken,
     )
     assert await opened(own) == "no_key"
     assert await opened(victim) == "unauthenticated"
@@ -225,11 +225,13 @@ async def test_a_session_made_with_all_that_api_holds_mints_no_token(split: Spli
         api.app, api.context, split.superuser, "alice", split.issuer.token("alice", "")
     )
     theirs = await signed_in_at(api.app, api.context, split.superuser, "alice", None)
+    taken = await split.read(
+        "SELECT evidence FROM dashboard_sessions WHERE id = :mine", mine=mine.session_id
+    )
     await split.write(
-        "UPDATE dashboard_sessions SET evidence = mine.evidence FROM dashboard_sessions AS mine"
-        " WHERE mine.id = :mine AND dashboard_sessions.id = :theirs",
-        mine=mine.session_id,
+        "UPDATE dashboard_sessions SET evidence = :evidence WHERE id = :theirs",
         theirs=theirs.session_id,
+        **taken,
     )
     for page, status in ((theirs, 401), (mine, 201)):
         at_runtime = browser(split.runtime.app, page_url)
@@ -254,21 +256,14 @@ async def test_a_bot_s_row_moved_under_its_victim_s_name_does_not_release(split:
     await split.write(
         "DELETE FROM bot_tokens WHERE bot_id = :victim",
         "DELETE FROM bots WHERE id = :victim",
-        "UPDATE bots SET account_id = :account, key_id = :key WHERE id = :own",
-        "UPDATE bot_tokens SET account_id = :account WHERE bot_id = :own",
+        "UPDATE bots SET key_id = :key WHERE id = :own",
         victim=victim.id,
         own=own.id,
-        account=victim.account_id,
         key=UUID(key["id"]),
     )
+    await split.move("bots", victim.account_id, "id = :own", own=own.id)
+    await split.move("bot_tokens", victim.account_id, "bot_id = :own", own=own.id)
     assert await opened(own) == "unauthenticated"
-
-
-COPY = (
-    "UPDATE key_credentials mine SET ciphertext = theirs.ciphertext, nonce = theirs.nonce, "
-    "sealed_data_key = theirs.sealed_data_key FROM key_credentials theirs "
-    "WHERE mine.key_id = :mine AND theirs.key_id = :theirs"
-)
 
 
 @pytest.mark.parametrize("thief", ["alice", "mallory"])
@@ -277,7 +272,16 @@ async def test_credentials_copied_to_another_key_do_not_open(split: Split, thief
     theirs = await split.add_key("alice", 1)
     mine = await split.add_key(thief, 2)
     bot = await split.add_bot(thief, mine["id"])
-    await split.write(COPY, mine=UUID(mine["id"]), theirs=UUID(theirs["id"]))
+    taken = await split.read(
+        "SELECT ciphertext, nonce, sealed_data_key FROM key_credentials WHERE key_id = :theirs",
+        theirs=UUID(theirs["id"]),
+    )
+    await split.write(
+        "UPDATE key_credentials SET ciphertext = :ciphertext, nonce = :nonce,"
+        " sealed_data_key = :sealed_data_key WHERE key_id = :mine",
+        mine=UUID(mine["id"]),
+        **taken,
+    )
 
     assert await opened(bot) == "credentials_unreadable"
 
@@ -286,14 +290,10 @@ async def test_a_key_taken_over_with_its_rows_does_not_open(split: Split) -> Non
     """Key and credentials keep their ids, and get the attacker's account."""
     key = await split.add_key("alice", 1)
     bot = await split.add_bot("mallory")
-    await split.write(
-        "UPDATE keys SET account_id = :account WHERE id = :key",
-        "UPDATE key_credentials SET account_id = :account WHERE key_id = :key",
-        "UPDATE bots SET key_id = :key WHERE id = :bot",
-        account=bot.account_id,
-        key=UUID(key["id"]),
-        bot=bot.id,
-    )
+    key_id = UUID(key["id"])
+    await split.move("keys", bot.account_id, "id = :key", key=key_id)
+    await split.move("key_credentials", bot.account_id, "key_id = :key", key=key_id)
+    await split.write("UPDATE bots SET key_id = :key WHERE id = :bot", key=key_id, bot=bot.id)
     assert await opened(bot) == "credentials_unreadable"
 
 
@@ -353,7 +353,7 @@ async def test_parts_of_two_keys_exchanged_do_not_open_at_their_bots(
     bots = [await split.add_bot("alice", key["id"]) for key in keys]
     await split.write(
         f"UPDATE key_credentials a SET {column} = b.{column} FROM key_credentials b "  # noqa: S608  # names of our own
-        "WHERE a.key_id <> b.key_id"
+        "WHERE a.account_id = b.account_id AND a.key_id <> b.key_id"
     )
     for bot in bots:
         assert await opened(bot) in {"shut", "credentials_unreadable"}

@@ -20,6 +20,9 @@ from app.db.outcome import Outcomes
 from app.db.transactions import SessionTransaction
 from tests.support.distributed import Distributed, distributed
 
+OTHER_SERVER = os.environ.get("BOTKEYS_TEST_DATABASE_URL")
+"""The address of the server that tests use instead of one of their own."""
+
 TEMPLATE = "botkeys_template"
 FAST = {
     "fsync": "off",
@@ -71,10 +74,9 @@ class Server:
 @contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
     """Yield an embedded server without durability, or the server named by the environment."""
-    other = os.environ.get("BOTKEYS_TEST_DATABASE_URL")
-    if other is not None:
-        cluster = asyncio.run(distributed(other))
-        yield Server(other, other, cluster)
+    if OTHER_SERVER is not None:
+        cluster = asyncio.run(distributed(OTHER_SERVER))
+        yield Server(OTHER_SERVER, OTHER_SERVER, cluster)
         if cluster is not None:
             asyncio.run(cluster.close())
         return

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from asyncpg.connection import LoggedQuery
@@ -22,6 +22,7 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
+from app.db.base import Base
 from app.db.engine import Database, open_database
 from app.db.lending import Driver
 from app.domains.catalogue.refresher import CatalogueRefresher
@@ -207,6 +208,23 @@ class Split:
         async with self.superuser.sessions.begin() as session:
             for statement in statements:
                 await session.execute(text(statement))
+
+    async def read(self, statement: str, **values: object) -> dict[str, Any]:
+        """Return the one row that a statement of the superuser finds."""
+        async with self.superuser.sessions() as session:
+            return dict((await session.execute(text(statement), values)).one()._mapping)
+
+    async def move(self, table: str, account: UUID, where: str, **values: object) -> None:
+        """Give rows to another account, each stored anew: on Citus it lies on another node then."""
+        columns = Base.metadata.tables[table].columns
+        names = ", ".join(c.name for c in columns if c.name != "account_id" and c.computed is None)
+        await self.write(
+            f"INSERT INTO {table} (account_id, {names}) "  # noqa: S608  # names of our own
+            f"SELECT CAST(:account AS uuid), {names} FROM {table} WHERE {where}",
+            f"DELETE FROM {table} WHERE {where} AND account_id <> :account",  # noqa: S608
+            account=account,
+            **values,
+        )
 
     async def write(self, *statements: str, **values: object) -> None:
         """Write as the superuser, with triggers and foreign keys disabled."""
