@@ -74,7 +74,7 @@ def request(query: list[tuple[str, str]], path: dict[str, str], headers: dict[st
             "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
             "path_params": path,
             "app": Stub(),
-            "state": {"work": Stub(), "caller": Stub(), "config_rows": Stub()},
+            "state": {"work": Stub(), "caller": Stub(), "config_rows": Stub(), "admitted_at": 0.0},
         }
     )
 

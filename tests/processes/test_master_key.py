@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import astuple
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,7 +42,7 @@ INSERT_CREDENTIAL = """
 
 RUNNING = """
     INSERT INTO master_key_holders (id, process, versions, seen_at)
-    VALUES (gen_random_uuid(), :process, :versions, now() + interval '1 hour')"""
+    VALUES (:id, :process, :versions, now() + interval '1 hour')"""
 REGISTERED = "INSERT INTO master_keys (version, fingerprint) VALUES (:version, :fingerprint)"
 
 
@@ -106,7 +106,7 @@ class Vault:
 
     def start_runtime(self, process: str, *versions: int) -> None:
         """Record a runtime process that runs, as it would do itself."""
-        row: dict[str, object] = {"process": process, "versions": list(versions)}
+        row: dict[str, object] = {"id": uuid4(), "process": process, "versions": list(versions)}
         asyncio.run(self._execute(RUNNING, [row]))
 
     def garble(self, number: int) -> None:

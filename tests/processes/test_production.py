@@ -40,7 +40,7 @@ REPAIRED_ENTRY_OF_DAVE = """
     UPDATE audit_events SET code = NULL WHERE sequence = 2
         AND account_id = (SELECT account_id FROM accounts WHERE subject = 'dave')"""
 ONE_OLD_RECORD_OF_ERIN = """
-    UPDATE idempotency_records SET created_at = created_at - interval '400 days'
+    UPDATE idempotency_records SET created_at = now() - interval '400 days'
     WHERE (account_id, idempotency_key) = (
         SELECT account_id, min(idempotency_key) FROM idempotency_records JOIN accounts
             USING (account_id) WHERE subject = 'erin' GROUP BY account_id)"""

@@ -58,7 +58,7 @@ async def test_all_kinds_count_together_for_each_bot_and_day(world: World) -> No
 
 async def shift(world: World, by: timedelta) -> None:
     async with world.context.database.sessions.begin() as session:
-        await session.execute(update(IngestDay).values(day=IngestDay.day + by))
+        await session.execute(update(IngestDay).values(day=IngestDay.day + by.days))
 
 
 async def test_batches_sent_at_once_stay_within_the_day_s_rows(busy_world: World) -> None:
