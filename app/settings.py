@@ -262,7 +262,8 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(
         None,
         description="PostgreSQL 15 or later, for requests; may go through a transaction pooler. In "
-        "development it defaults to the embedded server.",
+        "development processes default to the embedded server; commands that need a database need "
+        "its address.",
     )
     direct_database_url: DatabaseUrl = Field(
         None,
