@@ -215,7 +215,7 @@ class Split:
             return dict((await session.execute(text(statement), values)).one()._mapping)
 
     async def move(self, table: str, account: UUID, where: str, **values: object) -> None:
-        """Give rows to another account, each stored again: on Citus it lies on another node then."""
+        """Give rows to another account, each stored again: Citus keeps it on another node then."""
         columns = Base.metadata.tables[table].columns
         names = ", ".join(c.name for c in columns if c.name != "account_id" and c.computed is None)
         await self.write(
