@@ -4,5 +4,5 @@ With each release both values move to the one that precedes it: the commit, and 
 which its code ends.
 """
 
-COMMIT = "0ac0fd7d264871c5519b8e20479aeadd729999bf"
-MIGRATION = "0044"
+COMMIT = "ced9e496ebc37817574052a304d700d084932102"
+MIGRATION = "0057"
