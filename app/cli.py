@@ -209,12 +209,10 @@ def migrate(
     from app.db.migrate import migrate as run
     from app.db.migration_locks import Patience
     from app.db.schema_version import head
-    from app.settings import SettingsError, load_settings
+    from app.settings import load_settings
 
     settings = load_settings()
-    url = settings.direct_database_url or settings.database_url
-    if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    url = settings.require_direct_database()
     if check and distribute:
         raise typer.BadParameter("--check changes nothing. Give it without --distribute.")
     if check:
@@ -267,12 +265,10 @@ def grants() -> None:
 
     from app.db.grants import grant_again
     from app.db.migration_locks import Patience
-    from app.settings import SettingsError, load_settings
+    from app.settings import load_settings
 
     settings = load_settings()
-    url = settings.direct_database_url or settings.database_url
-    if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    url = settings.require_direct_database()
     patience = Patience(report=lambda sentence: typer.echo(sentence, err=True))
     asyncio.run(grant_again(url.get_secret_value(), patience))
     typer.echo("The service's roles have this release's rights, and no others.")

@@ -622,6 +622,18 @@ class Settings(BaseSettings):
                     "BOTKEYS_DATABASE_TLS=any if you trust everything between the two"
                 )
 
+    def require_database(self) -> SecretStr:
+        """Return the address for requests; raise `SettingsError` if there is none."""
+        if self.database_url is None:
+            raise SettingsError(
+                "BOTKEYS_DATABASE_URL is not set, but this command needs a database."
+            )
+        return self.database_url
+
+    def require_direct_database(self) -> SecretStr:
+        """Return the address without a pooler; raise `SettingsError` if there is none."""
+        return self.direct_database_url or self.require_database()
+
     @property
     def webhook_exceptions(self) -> Allowed:
         """What webhooks may lead to although it is not of the public Internet."""

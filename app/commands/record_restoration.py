@@ -29,9 +29,7 @@ async def record_restoration(
     A sealed version cannot be raised: it is part of what the ciphertext is bound to, and nothing in
     the service opens that. So the numbers of *later* versions are raised. Raises SettingsError.
     """
-    url = settings.direct_database_url or settings.database_url
-    if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    url = settings.require_direct_database()
     to = to.replace(tzinfo=UTC) if to.tzinfo is None else to
     if to > datetime.now(UTC):
         raise SettingsError("--to lies in the future; give the moment that was recovered.")

@@ -37,9 +37,7 @@ async def retire(settings: Settings, report: Callable[[str], None], before: date
     now = datetime.now(UTC)
     if before > now - LEAST_KEPT:
         raise SettingsError(f"Entries of the last {LEAST_KEPT.days} days cannot be retired.")
-    url = settings.direct_database_url or settings.database_url
-    if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    url = settings.require_direct_database()
     key = KeyFolder(settings.keys_folder).read_secret(KeyKind.AUDIT_HMAC)
     month = before.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     database = open_database(

@@ -15,7 +15,7 @@ from app.custody.master_keys.rotation import counts_by_version, reseal_batch
 from app.custody.release import Releaser
 from app.custody.wrapping.wrappers import Wrappers
 from app.db.engine import Database, open_database
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 
 _PAUSE_SECONDS = 0.05
 _RESEALING = (
@@ -51,9 +51,7 @@ class _Plan:
 
 
 def _open_database(settings: Settings) -> Database:
-    url = settings.direct_database_url or settings.database_url
-    if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    url = settings.require_direct_database()
     return open_database(
         url.get_secret_value(), application_name="botkeys-master-key", pool_size=None
     )

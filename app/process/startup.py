@@ -82,9 +82,7 @@ def open_settings_database(
     settings: Settings, application_name: str, traces: Traces | None = None
 ) -> Database:
     """Open the pool for requests; raise `SettingsError` if no database is configured."""
-    if settings.database_url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
-    url, direct = settings.database_url, settings.direct_database_url
+    url, direct = settings.require_database(), settings.direct_database_url
     pooler = direct is not None and direct.get_secret_value() != url.get_secret_value()
     return _open_pool(settings, url, application_name, traces, pooler=pooler)
 
