@@ -18,12 +18,19 @@ BUSY = 0.006
 """Seconds of processor time that the process may take between two turns before fewer are let in: so
 long other calls wait for it. How late a turn is tells less, where other processes are busy too.
 """
-PATIENCE = 10.0
-"""Seconds that a caller waits in line: less than any proxy waits for the head of a response."""
+PATIENCE = 20.0
+"""Seconds that a caller waits in line: less than any proxy waits for the head of a response. Who
+waits costs nothing; who is refused comes back, and reads its configuration meanwhile.
+"""
 LONGEST = 60
 """Seconds after which a caller that was not let in is asked to come back, at most."""
+SENT_AWAY = 4
+"""Callers that are refused in one turn, at most: each takes as long as a small request."""
 _USUAL = 0.003
-_WEIGHT = 0.05
+_WEIGHT = 0.005
+"""What one more caller counts for the pace: in its first second a storm keeps the line from moving,
+and that must not make the process refuse nearly all.
+"""
 _FULL = "Very many bots are connecting at the moment. Try again when Retry-After says."
 
 
@@ -45,6 +52,7 @@ class Admission:
         self._spent = 0.0
         self._patience = patience
         self._lines: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
+        self._by_age: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._waiting = 0
         self._each = _USUAL
         self._promised = 0.0
@@ -66,20 +74,15 @@ class Admission:
         loop = asyncio.get_running_loop()
         if self._waiting * self._each >= self._patience:
             raise self._refusal(loop.time())
+        now = loop.time()
         turn = loop.create_future()
         self._lines.setdefault(account_id, deque()).append(turn)
+        self._by_age.append((now + self._patience, turn))
         if not self._waiting:
-            self._let_in_at = loop.time()
+            self._let_in_at = now
         self._waiting += 1
         if self._turn is None:
-            self._set_turn(loop, loop.time())
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._until(turn)
-        except TimeoutError:
-            raise self._refusal(loop.time()) from None
-
-    async def _until(self, turn: asyncio.Future[None]) -> None:
+            self._set_turn(loop, now)
         try:
             await turn
         except asyncio.CancelledError:
@@ -87,8 +90,8 @@ class Admission:
                 self._waiting -= 1
                 if not self._waiting and self._turn is not None:
                     self._turn.cancel()
-                    self._turn = None
-            else:
+                    self._end_turns()
+            elif turn.exception() is None:
                 self.leave()  # it was let in at the same moment
             raise
 
@@ -115,9 +118,29 @@ class Admission:
             several += 1
         if several:
             self._note(now, several)
-        self._turn = None
+        self._send_away(now)
         if self._waiting:
             self._set_turn(loop, now)
+        else:
+            self._end_turns()
+
+    def _end_turns(self) -> None:
+        self._turn = None
+        self._lines.clear()
+        self._by_age.clear()
+
+    def _send_away(self, now: float) -> None:
+        """Refuse a few who have waited for too long: all at once would be a storm too."""
+        sent = 0
+        while self._by_age and sent < SENT_AWAY:
+            until, turn = self._by_age[0]
+            if not turn.done():
+                if until > now:
+                    return
+                self._waiting -= 1
+                turn.set_exception(self._refusal(now))
+                sent += 1
+            self._by_age.popleft()
 
     def _let_in(self) -> bool:
         """Give a place to the account whose turn it is; return whether anybody was in line."""

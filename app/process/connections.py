@@ -10,6 +10,7 @@ from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from app.errors import AppError, TooManyConnections, Unavailable
 from app.kit.security_log import SecurityLog
+from app.kit.turnstile import Turnstile
 from app.limits.networks import network_of
 from app.settings import Settings
 
@@ -17,6 +18,8 @@ RESERVED_FILES = 128
 """Descriptors kept for exchanges, the issuer, files and connections that are just being refused."""
 REFUSED_AT_ONCE = 32
 """Connections that learn why they are refused; further ones are closed without a word."""
+BEGUN_AT_ONCE = 4
+"""Paced requests that begin in a turn of five milliseconds: others that arrive wait for less."""
 _FEWEST = 16
 _FULL = "This process has as many connections as it can hold. Try again shortly."
 
@@ -48,7 +51,8 @@ class TrustedProxies:
 class Connections:
     """The connections of one process, counted in all and by address.
 
-    Those from trusted proxies count in all only: a proxy limits the addresses behind it.
+    Those from trusted proxies count in all only: a proxy limits the addresses behind it. Requests
+    that begin with one of `paced`, a method and a path, are read through a turnstile.
     """
 
     def __init__(
@@ -58,8 +62,11 @@ class Connections:
         most: int,
         most_per_address: int,
         trusted: Container[str] = (),
+        paced: tuple[bytes, ...] = (),
     ) -> None:
         self.timeouts: Final = timeouts
+        self.paced: Final = paced
+        self.turnstile: Final = Turnstile(BEGUN_AT_ONCE)
         self.stopping = False
         """Whether every response from now on is its connection's last."""
         self.refusing = 0

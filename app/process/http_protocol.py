@@ -72,6 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
         "_framing",
         "_head_bytes",
         "_head_counted",
+        "_held",
         "_hosts",
         "_in_head",
         "_lingers",
@@ -115,6 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._fault: AppError | None = None
         # The connection.
         self._deaf = False
+        self._held = b""
         self._dropped = 0
         self._lingers = False
         self._refusal: AppError | None = None
@@ -173,7 +175,7 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def idle_since(self) -> float | None:
         """Return since when it could be closed without harm, by the loop's clock; if it could."""
-        if self._answering or self._begun or self._head_bytes or self._lingers:
+        if self._answering or self._begun or self._head_bytes or self._lingers or self._held:
             return None
         if self.transport.is_closing():
             return None
@@ -221,6 +223,30 @@ class HttpProtocol(HttpToolsProtocol):
     # What arrives.
 
     def data_received(self, data: bytes) -> None:
+        if self._held:
+            self._held += data
+        elif data.startswith(self._shared.paced) and self._between_requests:
+            self._held = data
+            self._shared.turnstile.enter(self._read_held)
+            if self._held:
+                # It has come in time: from now on it waits for us.
+                self._deadline.clear()
+                self.flow.pause_reading()
+        else:
+            self._take(data)
+
+    @property
+    def _between_requests(self) -> bool:
+        return not (self._begun or self._head_bytes or self._answering or self._deaf)
+
+    def _read_held(self) -> None:
+        """Read the beginning of a paced request, whose turn it is."""
+        data, self._held = self._held, b""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self._deaf:
             self._drop(data)
         elif len(data) <= HEAD_BYTES - self._head_bytes:

@@ -42,10 +42,11 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 class HttpServer(uvicorn.Server):
     """A uvicorn server without signal handling: a `StopRequest` sets `should_exit`.
 
-    `ready` is set once requests are answered, or it is certain that none will be.
+    `ready` is set once requests are answered, or it is certain that none will be. Requests that
+    begin with one of `paced` come by the thousand at once, and are read a few at a time.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, *, paced: tuple[bytes, ...] = ()) -> None:
         allow_many_connections()
         options = uvicorn_options(settings)
         self._connections = Connections(
@@ -53,6 +54,7 @@ class HttpServer(uvicorn.Server):
             most=most_connections(settings),
             most_per_address=settings.connections_per_address,
             trusted=TrustedProxies(settings),
+            paced=paced,
         )
         options["http"] = partial(HttpProtocol, connections=self._connections)
         super().__init__(uvicorn.Config(app, interface="asgi3", **options))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from app.api.admission import LONGEST, Admission
+from app.api.admission import LONGEST, SENT_AWAY, TURN, Admission
 from app.errors import Unavailable
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -127,3 +127,20 @@ async def test_the_line_moves_slowly_while_the_process_is_busy_and_fast_while_it
     assert 1 <= busy <= 12
     await asyncio.gather(*visits)
     assert len({round(at, 3) for at in let_in[busy:]}) < 150, "some were let in together"
+
+
+async def test_those_who_have_waited_too_long_are_refused_a_few_at_a_time() -> None:
+    """Thousands that came together would otherwise all be answered at one moment."""
+    admission = Admission(at_once=1, patience=0.05)
+    await admission.enter(ONE)
+    refused: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def visit() -> None:
+        with pytest.raises(Unavailable):
+            await admission.enter(ONE)
+        refused.append(loop.time())
+
+    await asyncio.gather(*(visit() for _ in range(3 * SENT_AWAY)))
+    assert refused[-1] - refused[0] > 1.5 * TURN
+    assert admission.waiting == 0

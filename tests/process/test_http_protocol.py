@@ -535,3 +535,33 @@ async def test_a_head_without_a_body_is_written_too() -> None:
     assert head.endswith(b"\r\n\r\n")
     (head,) = await writes_of(HEAD + b"\r\n", [])
     assert head.endswith(b"\r\n\r\n")
+
+
+def test_paced_requests_that_come_at_once_are_read_a_few_at_a_time_and_others_before_them() -> None:
+    """Rule R102."""
+    began: list[str] = []
+
+    def keep_the_loop_busy() -> None:
+        time.sleep(0.3)
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(scope["path"])
+        if scope["path"] == "/busy":
+            keep_the_loop_busy()  # what arrives meanwhile is read in one round
+        await application(scope, receive, send)
+
+    shared = connections(most=400, most_per_address=200, paced=(b"GET /paced",))
+    with http_server(noting, shared) as server:
+        many, other = [server.connect() for _ in range(90)], server.connect()
+        for client in (*many, other):
+            assert client.get().status == 200
+        other.send(b"GET /busy HTTP/1.1\r\nHost: here\r\n\r\n")
+        time.sleep(0.05)
+        for client in many:
+            client.send(b"GET /paced?a=1 HTTP/1.1\r\nHost: here\r\n\r\n")
+        last = server.connect()
+        last.send(b"GET /other HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert {client.answer().status for client in (*many, other, last)} == {200}
+        assert began[: began.index("/other")].count("/paced") <= len(many) / 2
+        assert began.count("/paced") == len(many)
+        assert shared.turnstile.waiting == 0

@@ -27,10 +27,19 @@ LONG = Timeouts(head=PATIENCE, body=PATIENCE, keep_alive=PATIENCE, linger=PATIEN
 
 
 def connections(
-    timeouts: Timeouts = LONG, *, most: int = 100, most_per_address: int = 100, trusted: str = ""
+    timeouts: Timeouts = LONG,
+    *,
+    most: int = 100,
+    most_per_address: int = 100,
+    trusted: str = "",
+    paced: tuple[bytes, ...] = (),
 ) -> Connections:
     return Connections(
-        timeouts, most=most, most_per_address=most_per_address, trusted=frozenset(trusted.split())
+        timeouts,
+        most=most,
+        most_per_address=most_per_address,
+        trusted=frozenset(trusted.split()),
+        paced=paced,
     )
 
 
