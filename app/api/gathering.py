@@ -4,11 +4,11 @@ import asyncio
 
 from app.kit.flag import Flag
 
-SECONDS = 0.05
+SECONDS = 0.2
 """How long the first of a group waits. A heartbeat that comes when it is due has most of a lease
 left.
 """
-LEAST = 2
+LEAST = 8
 """How many others must be expected within that time; else nobody waits."""
 _SPAN = 4.0
 

@@ -40,7 +40,7 @@ async def test_where_few_call_nobody_waits() -> None:
 
 
 async def test_where_many_call_they_go_on_in_groups() -> None:
-    gathering = Gathering(seconds=0.05, span=SPAN)
+    gathering = Gathering(seconds=0.2, span=SPAN)
     await busy(gathering)
     gone = await let_go(gathering, range(50), 0.001)
     groups = 1 + sum(after - before > 0.01 for before, after in itertools.pairwise(gone))
@@ -62,7 +62,7 @@ async def test_who_comes_back_at_once_does_not_wait_for_others() -> None:
 
 
 async def test_a_caller_that_leaves_takes_nobody_along() -> None:
-    gathering = Gathering(seconds=0.05, span=SPAN)
+    gathering = Gathering(seconds=0.2, span=SPAN)
     await busy(gathering)
     stays, leaves = (asyncio.create_task(gathering.join(name)) for name in (1, 2))
     await asyncio.sleep(0)

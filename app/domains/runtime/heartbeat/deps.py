@@ -1,10 +1,13 @@
 """Creates the service that takes heartbeats."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
+from app.api.unit_of_work import UnitOfWork
+from app.auth.caller import Caller
 from app.context import CurrentContext
 from app.db.driver import SessionExecutor
 from app.domains.bot_events.repository import BotEventRepository
@@ -12,6 +15,7 @@ from app.domains.bots.deps import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.events.deps import event_log
+from app.domains.runtime.heartbeat.health_reports import HealthReports
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 
@@ -19,11 +23,19 @@ from app.domains.runtime.heartbeat.service import HeartbeatService
 async def heartbeat_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
 ) -> HeartbeatService:
-    bot = caller.bot
     return HeartbeatService(
         heartbeat_writer=context.heartbeat_writer,
         config_rows=context.config_rows,
         config_cache=context.config_cache,
+        reports=partial(_health_reports, work, caller),
+        bot=caller.bot,
+        rows=config_rows_of(request),
+    )
+
+
+def _health_reports(work: UnitOfWork, caller: Caller) -> HealthReports:
+    bot = caller.bot
+    return HealthReports(
         health=HealthRepository(session=work.session, account_id=bot.account_id, bot_id=bot.bot_id),
         leverages=KeyLeverages(session=work.session, account_id=bot.account_id),
         bot_events=BotEventRepository(
@@ -32,7 +44,6 @@ async def heartbeat_service(
         log=event_log(work, caller),
         tokens=BotTokenRepository(session=work.session),
         bot=bot,
-        rows=config_rows_of(request),
     )
 
 
