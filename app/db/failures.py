@@ -136,16 +136,15 @@ def is_answer(error: BaseException) -> bool:
     return severity == "ERROR" and not code.startswith("08")
 
 
-_NO_WORD_OF_NODE = "could not commit transaction for shard"
-"""What the coordinator of a Citus cluster says of a COMMIT whose end the node with the rows has not
-reported: it refused, or its connection died before or after it committed.
+_INTERNAL = "XX000"
+"""An internal error. With it the coordinator of a Citus cluster answers a COMMIT whose end the node
+with the rows has not reported: it refused, or its connection died before or after it committed.
 """
 
 
 def raise_if_lost(error: BaseException, identity: str | None = None) -> None:
     """Raise `CommitLost` from an error of a COMMIT, unless the server refused to commit."""
-    is_open = not is_answer(error) or any(_NO_WORD_OF_NODE in str(e) for e in _causes(error))
-    if is_outage(error) and is_open:
+    if is_outage(error) and (not is_answer(error) or sqlstate(error) == _INTERNAL):
         raise CommitLost(identity) from error
 
 

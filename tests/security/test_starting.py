@@ -106,7 +106,10 @@ async def test_production_without_an_issuer_says_so_in_a_sentence(
 ) -> None:
     folder = hand_out(keys, tmp_path / "keys", HELD[Role.API])
     status, output = await serve(
-        Role.API, BOTKEYS_KEYS_DIR=str(folder), BOTKEYS_DATABASE_URL=server.service
+        Role.API,
+        BOTKEYS_KEYS_DIR=str(folder),
+        BOTKEYS_DATABASE_URL=server.service,
+        BOTKEYS_DATABASE_TLS="any",
     )
     assert status == 1
     assert output.startswith("botkeys: BOTKEYS_OIDC_ISSUER is not set")

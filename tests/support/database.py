@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import make_url, text
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
 from app.db.driver import Rows, Statement, sender
@@ -57,7 +57,7 @@ class Server:
     roles.
 
     `service` is the login that the service uses in tests: it owns nothing, so that a missing GRANT
-    shows. With a server named by BOTKEYS_TEST_DATABASE_URL it is the superuser's.
+    shows.
     """
 
     superuser: str
@@ -76,12 +76,21 @@ def running_server(folder: Path) -> Iterator[Server]:
     """Yield an embedded server without durability, or the server named by the environment."""
     if OTHER_SERVER is not None:
         cluster = asyncio.run(distributed(OTHER_SERVER))
-        yield Server(OTHER_SERVER, OTHER_SERVER, cluster)
+        service = make_url(OTHER_SERVER).set(username=f"service_{uuid4().hex}")
+        asyncio.run(execute(OTHER_SERVER, _new_login(service)))
+        yield Server(OTHER_SERVER, service.render_as_string(hide_password=False), cluster)
         if cluster is not None:
             asyncio.run(cluster.close())
+        asyncio.run(execute(OTHER_SERVER, f"DROP ROLE {service.username}"))
         return
     with EmbeddedPostgres(folder / "postgres", settings=FAST) as postgres:
         yield Server(postgres.url("postgres", "postgres"), postgres.url("botkeys_service"))
+
+
+def _new_login(login: URL) -> str:
+    """Return what creates the login, with the password that its address has from another's."""
+    password = "" if login.password is None else str(login.password).replace("'", "''")
+    return f"CREATE ROLE {login.username} LOGIN PASSWORD '{password}'"
 
 
 async def execute(url: str, *statements: str) -> None:
@@ -101,18 +110,20 @@ async def make_template(server: Server) -> str:
 
     Citus makes no copies: there it is the first database that tests use again and again.
     """
+    template = TEMPLATE
     if server.cluster is not None:
-        async with database_copy(server) as name:
-            return name
-    await execute(
-        server.superuser,
-        f"DROP DATABASE IF EXISTS {TEMPLATE}",
-        f"CREATE DATABASE {TEMPLATE}",
-    )
-    await migrate(server.url(TEMPLATE, superuser=True))
-    if server.service != server.superuser:
-        await execute(server.superuser, f"GRANT {', '.join(SERVICE_ROLES)} TO botkeys_service")
-    return TEMPLATE
+        async with database_copy(server) as template:
+            pass
+    else:
+        await execute(
+            server.superuser,
+            f"DROP DATABASE IF EXISTS {TEMPLATE}",
+            f"CREATE DATABASE {TEMPLATE}",
+        )
+        await migrate(server.url(TEMPLATE, superuser=True))
+    login = make_url(server.service).username
+    await execute(server.superuser, f"GRANT {', '.join(SERVICE_ROLES)} TO {login}")
+    return template
 
 
 @asynccontextmanager
