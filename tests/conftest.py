@@ -170,11 +170,14 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest_asyncio.fixture(scope="session")
 async def shared_database(server: Server) -> AsyncIterator[Database]:
-    """Copy the template, which can be copied only while nobody is connected to it."""
+    """Copy the template, which can be copied only while nobody is connected to it.
+
+    All that a test does is one transaction, and what one login has written in it, Citus lets no
+    function read that runs as another: there the superuser does it all.
+    """
     async with database_copy(server) as name:
-        database = open_database(
-            server.url(name), application_name="botkeys-tests", pool_size=2, **PATIENT
-        )
+        url = server.url(name, superuser=server.cluster is not None)
+        database = open_database(url, application_name="botkeys-tests", pool_size=2, **PATIENT)
         yield database
         await database.close()
 

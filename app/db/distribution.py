@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from sqlalchemy import ARRAY, Connection, Text, bindparam, text
 
 from app.db.base import ACCOUNTLESS
+from app.db.nodes import IS_CITUS
 from app.db.roles import ROLES
 
 COLUMN = "account_id"
@@ -46,7 +47,7 @@ class Table:
     refers_to: tuple[str, ...]
 
 
-_INSTALLED = text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')")
+_INSTALLED = text(f"SELECT {IS_CITUS}")
 _NODES = text("SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards")
 _ANY = text("SELECT EXISTS (SELECT FROM pg_dist_partition)")
 _TABLES = text(

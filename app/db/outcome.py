@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import IDENTITY, Executor, SessionExecutor, Statement, noted
 from app.db.failures import CommitLost, is_outage, raise_if_lost
+from app.db.nodes import IS_CITUS
 
 PATIENCE = 5.0
 """Seconds for asking a server that may be restarting."""
@@ -34,11 +35,10 @@ IDENTIFIED = literal_column(f"concat_ws(' ', {IDENTITY}(), {_INCARNATION})", Tex
 
 It costs nothing there: the lock gives the transaction its id anyway.
 """
-_IS_CITUS = "EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 # A coordinator's own transaction has no id, whatever it has changed on other nodes.
 _OWN = Statement(
     text(
-        f"SELECT concat_ws(' ', CASE WHEN {_IS_CITUS} THEN '0'"
+        f"SELECT concat_ws(' ', CASE WHEN {IS_CITUS} THEN '0'"
         f" ELSE CAST({IDENTITY}_if_assigned() AS text) END, {_INCARNATION})"
     )
 )
@@ -54,7 +54,7 @@ _STATUS = Statement(
         f"""
         SELECT CASE
             WHEN :incarnation <> {_INCARNATION}
-                THEN CASE WHEN {_IS_CITUS} THEN 'elsewhere' ELSE 'unknown' END
+                THEN CASE WHEN {IS_CITUS} THEN 'elsewhere' ELSE 'unknown' END
             WHEN CAST(:id AS xid8) < pg_snapshot_xmax(pg_current_snapshot())
                 THEN coalesce(pg_xact_status(CAST(:id AS xid8)), 'unknown')
             ELSE 'in progress'

@@ -1,16 +1,18 @@
 """Does at the start of a process what would otherwise be done while thousands of bots come back."""
 
 import asyncio
+from uuid import UUID
 
 import structlog
 
 from app.db.engine import Database
-from app.domains.bots.config_rows import MANY
+from app.domains.bots.config_rows import ConfigRowReader
 
 CONNECTIONS = 4
 _ROUNDS = 6
 """PostgreSQL plans a prepared statement five times before it keeps a plan."""
 _PATIENCE = 2.0
+_NOBODY = (UUID(int=0), UUID(int=0))
 log = structlog.get_logger("botkeys.start")
 
 
@@ -19,14 +21,10 @@ async def warm(database: Database) -> None:
 
     A database that does not answer keeps no process from starting.
     """
+    reader = ConfigRowReader(database.autocommit)
     try:
         async with asyncio.timeout(_PATIENCE):
             for _ in range(_ROUNDS):
-                await asyncio.gather(
-                    *(
-                        database.autocommit.fetch(MANY, accounts=[], bots=[])
-                        for _ in range(CONNECTIONS)
-                    )
-                )
+                await asyncio.gather(*(reader.read([_NOBODY]) for _ in range(CONNECTIONS)))
     except Exception as error:  # noqa: BLE001  # whatever it was, requests will meet it too
         log.info("not_warmed", exception=type(error).__name__)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
-from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -16,7 +15,7 @@ from app.db.migrate import alembic_config, check, migrate
 from app.db.migration_locks import ADVISORY_LOCK, LOCK_SECONDS, MigrationBlocked, Patience
 from app.db.schema_version import current, head, revisions
 from scripts.check_migrations import migration_sql
-from tests.support.database import Server, execute
+from tests.support.database import Server, empty_database, execute
 from tests.support.postgresql import newer_than_15
 
 SCHEMA = """
@@ -43,10 +42,8 @@ def test_the_migrations_are_those_that_alembic_finds() -> None:
 @pytest.fixture
 async def empty(server: Server) -> AsyncIterator[str]:
     """Provide the address of a new database without any table."""
-    name = f"test_{uuid4().hex}"
-    await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
-    yield server.url(name, superuser=True)
-    await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
+    async with empty_database(server) as name:
+        yield server.url(name, superuser=True)
 
 
 async def connected(url: str) -> AsyncIterator[AsyncConnection]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import make_url, text
@@ -20,7 +19,7 @@ from app.db.schema_version import head
 from app.db.tls import DatabaseAddressError
 from app.domains.runtime.stream.listener import listen
 from app.settings import SettingsError, load_settings
-from tests.support.database import OTHER_SERVER, Server, execute
+from tests.support.database import OTHER_SERVER, Server, empty_database
 from tests.support.tls_front import Authority, tls_front
 
 pytestmark = pytest.mark.skipif(
@@ -50,10 +49,8 @@ class Secured:
 
 @pytest.fixture
 async def secured(server: Server, tmp_path: Path) -> AsyncIterator[Secured]:
-    name = f"test_{uuid4().hex}"
-    await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
-    yield Secured(Authority(tmp_path, "authority"), tmp_path, server, name)
-    await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
+    async with empty_database(server) as name:
+        yield Secured(Authority(tmp_path, "authority"), tmp_path, server, name)
 
 
 async def number(url: str) -> int:

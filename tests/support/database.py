@@ -144,6 +144,29 @@ async def database_copy(server: Server) -> AsyncIterator[str]:
         await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def undistributed_copy(server: Server) -> AsyncIterator[str]:
+    """Yield the name of a fresh database all of whose rows lie on one server, also in a cluster."""
+    if server.cluster is None:
+        async with database_copy(server) as name:
+            yield name
+        return
+    async with empty_database(server) as name:
+        await migrate(server.url(name, superuser=True))
+        yield name
+
+
+@asynccontextmanager
+async def empty_database(server: Server) -> AsyncIterator[str]:
+    """Yield the name of a database without migrations, and without extensions."""
+    name = f"test_{uuid4().hex}"
+    await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
+    try:
+        yield name
+    finally:
+        await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 class OneConnectionReader:
     """Reads over the test's own connection, so that it sees uncommitted rows."""
 

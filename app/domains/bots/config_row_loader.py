@@ -1,24 +1,22 @@
-"""Reads the configurations of bots that ask at the same time in one statement."""
+"""Reads the configurations of bots that ask at the same time in one round trip."""
 
 from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
-from app.db.driver import Executor
-from app.domains.bots.config_rows import ConfigRow, read_many
+from app.db.driver import BatchExecutor
+from app.domains.bots.config_rows import BotRef, ConfigRow, ConfigRowReader
 from app.kit.batching import Batch, Batcher
 
 AT_ONCE = 2
-"""Statements in flight. Up to this many callers do not wait at all; later callers gather into the
+"""Round trips in flight. Up to this many callers do not wait at all; later callers gather into the
 next batch.
 """
 
 BATCH = 50
-"""Callers per statement: few enough that nothing else in the process waits more than a few
+"""Callers per round trip: few enough that nothing else in the process waits more than a few
 milliseconds.
 """
-
-BotRef = tuple[UUID, UUID]
 
 
 class ConfigRowLoader:
@@ -26,8 +24,8 @@ class ConfigRowLoader:
     called.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, executor: BatchExecutor) -> None:
+        self._reader = ConfigRowReader(executor)
         self._batcher = Batcher(self._read_batch, size=BATCH, at_once=AT_ONCE)
 
     def read(self, account_id: UUID, bot_id: UUID) -> Coroutine[Any, Any, Sequence[ConfigRow]]:
@@ -41,7 +39,7 @@ class ConfigRowLoader:
         await self._batcher.close()
 
     async def _read_batch(self, batch: Batch[BotRef, Sequence[ConfigRow]]) -> None:
-        found = await read_many(self._executor, {bot for bot, _ in batch})
+        found = await self._reader.read({bot for bot, _ in batch})
         for bot, reply in batch:
             if not reply.done():
                 reply.set_result(found.get(bot, ()))

@@ -6,14 +6,18 @@ Hot path: heartbeats, configurations and streams read nothing else.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
-from app.db.driver import Executor, Statement
+from app.db.driver import BatchExecutor, Executor, Statement
+from app.db.nodes import has_nodes
 from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
 from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
+
+BotRef: TypeAlias = tuple[UUID, UUID]
+"""The account and the bot."""
 
 
 class ConfigRow(NamedTuple):
@@ -125,16 +129,37 @@ async def read_under_locks(
     return [ConfigRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
 
 
-async def read_many(
-    executor: Executor, bots: Iterable[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], Sequence[ConfigRow]]:
-    """Return the rows of each (account, bot); bots that are gone are left out."""
-    wanted = list(bots)
-    found: dict[tuple[UUID, UUID], list[ConfigRow]] = {}
-    rows: Iterable[Any] = await executor.fetch(
-        MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
-    )
-    for row in rows:
-        made = ConfigRow._make(row)
-        found.setdefault((made.account_id, made.bot_id), []).append(made)
-    return dict(found)
+class ConfigRowReader:
+    """Reads the rows of many bots in one round trip.
+
+    One server is asked in one statement for all of them. In a Citus cluster that would go to every
+    shard of every table, whatever accounts the bots belong to: there each is asked for in a
+    statement of its own, which goes to the node with its account.
+    """
+
+    def __init__(self, executor: BatchExecutor) -> None:
+        self._executor = executor
+        self._by_bot: bool | None = None
+
+    async def read(self, bots: Iterable[BotRef]) -> dict[BotRef, Sequence[ConfigRow]]:
+        """Return the rows of each bot, by symbol; bots that are gone are left out."""
+        found: dict[BotRef, list[ConfigRow]] = {}
+        for row in await self._rows(list(bots)):
+            made = ConfigRow._make(row)
+            found.setdefault((made.account_id, made.bot_id), []).append(made)
+        return dict(found)
+
+    async def _rows(self, bots: list[BotRef]) -> Iterable[Any]:
+        if self._by_bot is None:
+            # Tables are distributed while no process runs, so that once is enough.
+            self._by_bot = await has_nodes(self._executor)
+        if not self._by_bot:
+            return await self._executor.fetch(
+                MANY, accounts=[account for account, _ in bots], bots=[bot for _, bot in bots]
+            )
+        if len(bots) == 1:
+            ((account, bot),) = bots
+            return await self._executor.fetch(ONE, account=account, bot=bot)
+        return await self._executor.fetch_many(
+            ONE, [{"account": account, "bot": bot} for account, bot in bots]
+        )

@@ -9,7 +9,7 @@ import pytest
 
 from app.db.driver import Statement
 from app.domains.bots.config_row_loader import AT_ONCE, BATCH, ConfigRowLoader
-from app.domains.bots.config_rows import ConfigRow, read_one
+from app.domains.bots.config_rows import ConfigRow, ConfigRowReader, read_one
 from app.domains.runtime.config.cache import ConfigCache
 from tests.support.world import World
 
@@ -24,6 +24,8 @@ class HeldReader:
         self.answers: list[asyncio.Future[None]] = []
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
+        if not parameters:
+            return [(False,)]  # it is no cluster
         assert "unnest" in statement.text
         self.requested.append(parameters["bots"])
         self.answers.append(asyncio.get_running_loop().create_future())
@@ -31,6 +33,28 @@ class HeldReader:
         return [
             (*name, *_REST) for name in zip(parameters["accounts"], parameters["bots"], strict=True)
         ]
+
+    async def fetch_many(
+        self, statement: Statement, many: Sequence[dict[str, Any]]
+    ) -> Sequence[Any]:
+        raise NotImplementedError
+
+
+class ClusterReader:
+    """Answers as a Citus cluster: `requested` are the bots of each round trip."""
+
+    def __init__(self) -> None:
+        self.requested: list[list[UUID]] = []
+
+    async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
+        return await self.fetch_many(statement, [parameters]) if parameters else [(True,)]
+
+    async def fetch_many(
+        self, statement: Statement, many: Sequence[dict[str, Any]]
+    ) -> Sequence[Any]:
+        assert "= $1" in statement.text, "a statement names its one account"
+        self.requested.append([one["bot"] for one in many])
+        return [(one["account"], one["bot"], *_REST) for one in many if one["bot"].int != 1]
 
 
 async def settled() -> None:
@@ -81,6 +105,19 @@ async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() 
     assert (await later)[0].bot_id == UUID(int=7)
 
 
+async def test_in_a_cluster_each_bot_has_a_statement_that_names_its_account() -> None:
+    executor = ClusterReader()
+    reader = ConfigRowReader(executor)
+    account = UUID(int=7)
+
+    found = await reader.read([(account, bot) for bot in bots(3)])
+    alone = await reader.read([(account, UUID(int=2))])
+
+    assert executor.requested == [bots(3), [UUID(int=2)]]
+    assert set(found) == {(account, UUID(int=0)), (account, UUID(int=2))}, "one is gone"
+    assert alone[(account, UUID(int=2))][0].bot_id == UUID(int=2)
+
+
 async def test_closing_lets_nobody_wait() -> None:
     loader = ConfigRowLoader(HeldReader())
     asking = asyncio.create_task(loader.read(UUID(int=0), UUID(int=1)))
@@ -111,8 +148,13 @@ async def test_a_configuration_is_built_again_when_a_row_changed_and_only_then(
 async def test_a_caller_that_asks_again_as_soon_as_it_was_answered_is_answered_again() -> None:
     class Immediate:
         async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
-            del statement, parameters
-            return []
+            del statement
+            return [] if parameters else [(False,)]
+
+        async def fetch_many(
+            self, statement: Statement, many: Sequence[dict[str, Any]]
+        ) -> Sequence[Any]:
+            raise NotImplementedError
 
     loader = ConfigRowLoader(Immediate())
 

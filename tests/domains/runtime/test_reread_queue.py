@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from app.domains.runtime.stream.reread_queue import BotRef, RereadQueue
+from app.domains.bots.config_rows import BotRef
+from app.domains.runtime.stream.reread_queue import RereadQueue
 
 
 def names(*numbers: int) -> list[BotRef]:

@@ -1,6 +1,7 @@
 """A bot's stream: what is sent, when, and what ends it."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -433,6 +434,9 @@ class OnceAway:
             raise OSError
         return await self._executor.fetch(statement, **parameters)
 
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        return [row for parameters in many for row in await self.fetch(statement, **parameters)]
+
 
 async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
@@ -461,7 +465,7 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
 
 
 class Gated:
-    """A database whose first answer is held back."""
+    """A database whose first answer about bots is held back."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -470,10 +474,13 @@ class Gated:
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         rows = await self._executor.fetch(statement, **parameters)
-        if not self.read.is_set():
+        if parameters and not self.read.is_set():
             self.read.set()
             await self.gate.wait()
         return rows
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        return [row for parameters in many for row in await self.fetch(statement, **parameters)]
 
 
 async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World) -> None:

@@ -22,14 +22,14 @@ from app.api.streaming import StreamLimits
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
-from app.db.driver import Executor
-from app.domains.bots.config_rows import ConfigRow, read_many
+from app.db.driver import BatchExecutor
+from app.domains.bots.config_rows import BotRef, ConfigRow, ConfigRowReader
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.event_numbers import ACCOUNTS_AT_ONCE, EventNumbers
 from app.domains.runtime.stream.feeder import Alarms
 from app.domains.runtime.stream.hearing import Hearing
 from app.domains.runtime.stream.listener import listen
-from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotRef, RereadQueue
+from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
 from app.errors import RateLimited, Unavailable
 
@@ -69,13 +69,13 @@ class ConfigPublisher:
 
     def __init__(
         self,
-        executor: Executor,
+        executor: BatchExecutor,
         config_cache: ConfigCache,
         limits: StreamLimits,
         url: URL | None,
     ) -> None:
         self.limits = limits
-        self._executor = executor
+        self._reader = ConfigRowReader(executor)
         self._config_cache = config_cache
         self._url = url
         self._watched: dict[BotRef, _Watched] = {}
@@ -271,7 +271,7 @@ class ConfigPublisher:
                 self._turn += 1
                 began = self.alarms.now
                 try:
-                    found = await read_many(self._executor, names)
+                    found = await self._reader.read(names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams
                     log.warning("configurations_not_reread", exception=type(error).__name__)
                     self._queue.due(names)

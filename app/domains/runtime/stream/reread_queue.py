@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from uuid import UUID
 
-BotRef = tuple[UUID, UUID]
-"""The ids of account and bot."""
+from app.domains.bots.config_rows import BotRef
 
 BOTS_AT_ONCE = 50
 _ROWS_AT_ONCE = 400
