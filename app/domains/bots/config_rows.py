@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.db.driver import BatchExecutor, Executor, Statement
-from app.db.nodes import has_nodes
+from app.db.nodes import count_shards
 from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
 from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 
@@ -132,14 +132,14 @@ async def read_under_locks(
 class ConfigRowReader:
     """Reads the rows of many bots in one round trip.
 
-    One server is asked in one statement for all of them. In a Citus cluster that would go to every
-    shard of every table, whatever accounts the bots belong to: there each is asked for in a
-    statement of its own, which goes to the node with its account.
+    One server is asked in one statement for all of them. In a Citus cluster that goes to every
+    shard, whatever accounts the bots belong to. So a few are asked for in a statement for each,
+    which goes to the node with its account.
     """
 
     def __init__(self, executor: BatchExecutor) -> None:
         self._executor = executor
-        self._by_bot: bool | None = None
+        self._shards: int | None = None
 
     async def read(self, bots: Iterable[BotRef]) -> dict[BotRef, Sequence[ConfigRow]]:
         """Return the rows of each bot, by symbol; bots that are gone are left out."""
@@ -150,10 +150,10 @@ class ConfigRowReader:
         return dict(found)
 
     async def _rows(self, bots: list[BotRef]) -> Iterable[Any]:
-        if self._by_bot is None:
+        if self._shards is None:
             # Tables are distributed while no process runs, so that once is enough.
-            self._by_bot = await has_nodes(self._executor)
-        if not self._by_bot:
+            self._shards = await count_shards(self._executor)
+        if len(bots) > self._shards:
             return await self._executor.fetch(
                 MANY, accounts=[account for account, _ in bots], bots=[bot for _, bot in bots]
             )

@@ -9,7 +9,7 @@ import pytest
 
 from app.db.driver import Statement
 from app.domains.bots.config_row_loader import AT_ONCE, BATCH, ConfigRowLoader
-from app.domains.bots.config_rows import ConfigRow, ConfigRowReader, read_one
+from app.domains.bots.config_rows import MANY, ONE, ConfigRow, ConfigRowReader, read_one
 from app.domains.runtime.config.cache import ConfigCache
 from tests.support.world import World
 
@@ -41,20 +41,27 @@ class HeldReader:
 
 
 class ClusterReader:
-    """Answers as a Citus cluster: `requested` are the bots of each round trip."""
+    """Answers as a Citus cluster of four shards. `requested` are the statements and bots of each
+    round trip.
+    """
 
     def __init__(self) -> None:
-        self.requested: list[list[UUID]] = []
+        self.requested: list[tuple[Statement, list[UUID]]] = []
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
-        return await self.fetch_many(statement, [parameters]) if parameters else [(True,)]
+        if not parameters:
+            return [(4 if "pg_dist_shard" in statement.text else True,)]
+        if statement is not MANY:
+            return await self.fetch_many(statement, [parameters])
+        self.requested.append((statement, parameters["bots"]))
+        names = zip(parameters["accounts"], parameters["bots"], strict=True)
+        return [(*name, *_REST) for name in names]
 
     async def fetch_many(
         self, statement: Statement, many: Sequence[dict[str, Any]]
     ) -> Sequence[Any]:
-        assert "= $1" in statement.text, "a statement names its one account"
-        self.requested.append([one["bot"] for one in many])
-        return [(one["account"], one["bot"], *_REST) for one in many if one["bot"].int != 1]
+        self.requested.append((statement, [one["bot"] for one in many]))
+        return [(one["account"], one["bot"], *_REST) for one in many]
 
 
 async def settled() -> None:
@@ -105,17 +112,16 @@ async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() 
     assert (await later)[0].bot_id == UUID(int=7)
 
 
-async def test_in_a_cluster_each_bot_has_a_statement_that_names_its_account() -> None:
+async def test_in_a_cluster_few_bots_are_asked_for_by_their_accounts() -> None:
+    """A statement for many goes to every shard; one that names an account goes to one."""
     executor = ClusterReader()
     reader = ConfigRowReader(executor)
-    account = UUID(int=7)
+    names = [(UUID(int=7), bot) for bot in bots(5)]
 
-    found = await reader.read([(account, bot) for bot in bots(3)])
-    alone = await reader.read([(account, UUID(int=2))])
+    found = [set(await reader.read(names[:count])) for count in (1, 4, 5)]
 
-    assert executor.requested == [bots(3), [UUID(int=2)]]
-    assert set(found) == {(account, UUID(int=0)), (account, UUID(int=2))}, "one is gone"
-    assert alone[(account, UUID(int=2))][0].bot_id == UUID(int=2)
+    assert found == [set(names[:count]) for count in (1, 4, 5)]
+    assert executor.requested == [(ONE, bots(1)), (ONE, bots(4)), (MANY, bots(5))]
 
 
 async def test_closing_lets_nobody_wait() -> None:
