@@ -122,11 +122,10 @@ async def test_silent_hosts_end_in_a_time_out(connection: Any) -> None:
 
 
 async def test_a_pool_with_a_dead_host_in_its_address_serves(server: Server) -> None:
-    where = driver_url(server.superuser).query
-    if "host" not in where:
-        pytest.skip("the embedded server is not in use")
+    where = driver_url(server.superuser)
+    host, port = where.query.get("host", where.host), where.query.get("port", where.port or 5432)
     url = (
-        f"postgresql://postgres@/postgres?host=/nowhere:5432&host={where['host']}:{where['port']}"
+        f"postgresql://{where.username}@/postgres?host=/nowhere:5432&host={host}:{port}"
         "&target_session_attrs=read-write"
     )
     database = open_database(url, application_name="botkeys-tests", pool_size=1)

@@ -19,12 +19,8 @@ from app.db.schema_version import head
 from app.db.tls import DatabaseAddressError
 from app.domains.runtime.stream.listener import listen
 from app.settings import SettingsError, load_settings
-from tests.support.database import OTHER_SERVER, Server, empty_database
-from tests.support.tls_front import Authority, tls_front
-
-pytestmark = pytest.mark.skipif(
-    OTHER_SERVER is not None, reason="the front stands before a Unix socket"
-)
+from tests.support.database import Server, empty_database
+from tests.support.tls_front import Authority, Streams, tls_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +32,13 @@ class Secured:
     server: Server
     name: str
 
-    @property
-    def socket(self) -> Path:
+    async def connect(self) -> Streams:
+        """Open a connection without TLS."""
         url = make_url(self.server.superuser)
-        return Path(str(url.query["host"])) / f".s.PGSQL.{url.query.get('port', 5432)}"
+        if "host" not in url.query:
+            return await asyncio.open_connection(url.host, url.port or 5432)
+        socket = Path(str(url.query["host"])) / f".s.PGSQL.{url.query.get('port', 5432)}"
+        return await asyncio.open_unix_connection(socket)
 
     def url(self, port: int, **parameters: object) -> str:
         chosen = {"sslmode": "verify-full", "sslrootcert": self.authority.path, **parameters}
@@ -73,7 +72,7 @@ async def refusal(url: str) -> str:
 async def test_migrations_pool_and_listener_work_over_verified_tls(secured: Secured) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
     listening = asyncio.Event()
-    async with tls_front(secured.socket, secured.authority.issue("server")) as port:
+    async with tls_front(secured.connect, secured.authority.issue("server")) as port:
         url = secured.url(port)
         await migrate(url)
         database = open_database(url, application_name="botkeys-tests", pool_size=2)
@@ -95,7 +94,7 @@ async def test_a_client_certificate_is_shown_to_a_server_that_requires_one(
 ) -> None:
     ours = secured.authority.issue("client")
     certificate = secured.authority.issue("server")
-    async with tls_front(secured.socket, certificate, clients=secured.authority) as port:
+    async with tls_front(secured.connect, certificate, clients=secured.authority) as port:
         with_it = secured.url(port, sslcert=ours.certificate, sslkey=ours.key)
         assert await number(with_it) == 7
         with pytest.raises((DBAPIError, OSError)) as refused:
@@ -112,7 +111,7 @@ async def test_a_server_that_cannot_prove_itself_is_refused_in_a_sentence(
         (secured.authority.issue("elsewhere", host="127.0.0.2"), "IP address mismatch"),
         (secured.authority.issue("old", end=timedelta(days=-1)), "certificate has expired"),
     ):
-        async with tls_front(secured.socket, certificate) as port:
+        async with tls_front(secured.connect, certificate) as port:
             sentence = await refusal(secured.url(port))
         assert sentence.startswith("The certificate of the database's server is not accepted: ")
         assert expected in sentence
@@ -123,10 +122,10 @@ async def test_verify_ca_leaves_the_name_unchecked_and_require_the_authority_too
 ) -> None:
     monkeypatch.setenv("HOME", str(secured.folder))  # the driver looks for ~/.postgresql/root.crt
     elsewhere = secured.authority.issue("elsewhere", host="127.0.0.2")
-    async with tls_front(secured.socket, elsewhere) as port:
+    async with tls_front(secured.connect, elsewhere) as port:
         assert await number(secured.url(port, sslmode="verify-ca")) == 7
     stranger = Authority(secured.folder, "stranger").issue("strange")
-    async with tls_front(secured.socket, stranger) as port:
+    async with tls_front(secured.connect, stranger) as port:
         plain = secured.url(port).partition("?")[0]
         assert await number(f"{plain}?sslmode=require") == 7
 

@@ -1,4 +1,4 @@
-"""TLS before a PostgreSQL that listens on a Unix socket, and certificates of an authority of ours.
+"""TLS before a PostgreSQL that has none, and certificates of an authority of ours.
 
 The embedded server is built without TLS. This front answers the client's SSLRequest as the server
 does, then passes bytes on: https://www.postgresql.org/docs/current/protocol-flow.html.
@@ -6,12 +6,13 @@ does, then passes bytes on: https://www.postgresql.org/docs/current/protocol-flo
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -102,11 +103,16 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 @asynccontextmanager
 async def tls_front(
-    socket: Path, certificate: Certificate, clients: Authority | None = None
+    connect: Callable[[], Awaitable[Streams]],
+    certificate: Certificate,
+    clients: Authority | None = None,
 ) -> AsyncIterator[int]:
-    """Yield the loopback port of TLS before the server at `socket`.
+    """Yield the loopback port of TLS before the server to which `connect` opens a connection.
 
     With `clients`, a client needs a certificate of that authority.
     """
@@ -125,8 +131,7 @@ async def tls_front(
             if await reader.readexactly(8) == _SSL_REQUEST:
                 writer.write(b"S")
                 await writer.start_tls(context)
-                behind = await asyncio.open_unix_connection(socket)
-                await _pass_both(reader, writer, *behind)
+                await _pass_both(reader, writer, *await connect())
         writer.close()
         open_pairs.discard(task)
 
