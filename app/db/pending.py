@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from alembic import command
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,8 +59,12 @@ _SIZES = text(
     " UNION ALL SELECT relname, oid FROM pg_class WHERE relkind = 'r'"
     " AND relname = ANY (:tables) AND relnamespace = 'public'::regnamespace) AS found"
     " JOIN pg_class AS part ON part.oid = found.part AND part.relkind = 'r' GROUP BY 1"
-)
-"""The rows of tables as last counted by PostgreSQL, and their bytes without indexes."""
+).bindparams(bindparam("tables", type_=ARRAY(Text())))
+"""The rows of tables as last counted by PostgreSQL, and their bytes without indexes.
+
+Without a type the tables would be `name[]`, which the driver looks up in the catalog: for many
+seconds at a Citus coordinator.
+"""
 
 
 class CheckStatus(IntEnum):

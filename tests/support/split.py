@@ -22,6 +22,7 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.master_keys.registry import register
 from app.db.base import Base
 from app.db.engine import Database, open_database
 from app.db.lending import Driver
@@ -292,6 +293,11 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
             app = application(context)
             http = await stack.enter_async_context(served(app))
             processes[role] = Process(context, app, http)
+        # As at the start of the process, which gives it less time than a busy machine may need.
+        runtime = processes[Role.RUNTIME].context.runtime
+        assert runtime is not None
+        async with databases[Role.RUNTIME].sessions.begin() as session:
+            assert await register(session, runtime.releasing.fingerprints) == []
         yield Split(
             processes[Role.API],
             processes[Role.RUNTIME],
