@@ -27,7 +27,7 @@ _DIVISION = Statement(
 
 _END_ALL_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    "WHERE pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user"
 )
 
 
