@@ -22,7 +22,7 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
-from app.custody.master_keys.registry import register
+from app.custody.master_keys.registry import announce, leave, register
 from app.db.base import Base
 from app.db.engine import Database, open_database
 from app.db.lending import Driver
@@ -296,8 +296,11 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
         # As at the start of the process, which gives it less time than a busy machine may need.
         runtime = processes[Role.RUNTIME].context.runtime
         assert runtime is not None
+        keys_held, holder = dict(runtime.releasing.fingerprints), uuid4()
         async with databases[Role.RUNTIME].sessions.begin() as session:
-            assert await register(session, runtime.releasing.fingerprints) == []
+            assert await register(session, keys_held) == []
+            await announce(session, holder, keys_held.keys())
+            await leave(session, holder)
         yield Split(
             processes[Role.API],
             processes[Role.RUNTIME],
