@@ -41,6 +41,9 @@ GRACE = 5.0
 GATHER_SECONDS = 0.1
 """How long attempts may end before what is due is looked for: few claims cost less than many."""
 
+ROUNDS_SECONDS = 2.0
+"""How long deliveries are made before accounts with new events are looked for again."""
+
 CLAIMS_AT_ONCE = 4
 RECORDS_AT_ONCE = 8
 _RETRY_SECONDS = 1.0
@@ -101,12 +104,27 @@ class FanOut:
                 return total
 
     async def _make(self, accounts: list[UUID]) -> int:
+        """Work on these accounts in rounds until nothing is left, or for some time; return how
+        many deliveries were made.
+
+        Looking for accounts reads all their news, of which many may wait.
+        """
+        until = _monotonic() + ROUNDS_SECONDS
         random.shuffle(accounts)  # several workers begin with different ones
+        clear = dict.fromkeys(accounts, True)
         made = 0
-        for account_id in accounts:
-            async with self._sessions.begin() as session:
-                made += await outbox.make_deliveries(session, account_id)
-            beat()
+        while clear:
+            for account_id, clears in list(clear.items()):
+                async with self._sessions.begin() as session:
+                    step = await outbox.make_deliveries(session, account_id, clear=clears)
+                made += step.made
+                beat()
+                if step.more_events or step.more_news:
+                    clear[account_id] = step.more_news
+                else:
+                    del clear[account_id]
+            if _monotonic() >= until:
+                break
         return made
 
 

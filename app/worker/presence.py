@@ -2,8 +2,9 @@
 
 No index is in the order in which leases end: each heartbeat would have to change it, and would
 leave an entry behind that the next look reads. So all bots that are online are looked at: in each
-turn while they are few, else in one of several turns. Whose lease ends before the next look is
-remembered, and announced when it ends.
+turn while they are few, else once in half a lease. Whose lease ends before the next look is
+remembered, and announced when it ends. Leases are longer the more bots there are, so that a bot is
+looked at about as often as it sends a heartbeat, for a thousandth of what that costs.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +13,7 @@ from itertools import groupby
 from time import monotonic
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal, select, text
+from sqlalchemy import ARRAY, Interval, Text, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import new_id
@@ -25,11 +26,13 @@ BATCH = 1000
 FEW = 2_000
 """How many bots online are looked at in each turn."""
 
-TURNS = 8
-"""In each how many turns more of them are looked at."""
+AHEAD, MOST_AHEAD = 20.0, 60.0
+"""How many seconds of leases to come a look remembers: half the shortest lease, within these. Bots
+that beat in time have more left.
+"""
 
-AHEAD = timedelta(seconds=20)
-"""How long so many turns take at most. Bots that beat in time have longer leases left."""
+_MARGIN = 4.0
+"""How many seconds before they are over the next look is due: a turn may be late by as much."""
 
 _PRESENCE = Presence.__table__
 _LAPSED = (
@@ -37,11 +40,22 @@ _LAPSED = (
     .where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.statement_timestamp())
     .limit(BATCH)
 )
-_ENDING = select(
-    _PRESENCE.c.account_id,
-    _PRESENCE.c.bot_id,
-    func.extract("epoch", _PRESENCE.c.lease_until - func.statement_timestamp()),
-).where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.statement_timestamp() + AHEAD)
+_ONLINE = text(
+    """
+    SELECT extract(epoch FROM min(lease_until - last_heartbeat_at)) AS shortest,
+        array_agg(account_id) FILTER (WHERE ends) AS accounts,
+        array_agg(bot_id) FILTER (WHERE ends) AS bots,
+        array_agg(seconds) FILTER (WHERE ends) AS seconds
+    FROM (
+        SELECT account_id, bot_id, lease_until, last_heartbeat_at,
+            extract(epoch FROM lease_until - statement_timestamp()) AS seconds,
+            lease_until <= statement_timestamp() + :ahead AS ends
+        FROM presence WHERE announced_online
+    ) AS online
+    """
+).bindparams(bindparam("ahead", type_=Interval()))
+"""The shortest lease of the bots online, and those whose leases end soon. All are read once."""
+
 # Locked rows are left to their holders, so the time of the statement is right. The head of the
 # account's events comes last, as everywhere.
 _ANNOUNCE = Statement(
@@ -120,25 +134,40 @@ class PresenceSweep:
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
-        self._number = 0
         self._few = True
+        self._ahead = AHEAD
+        self._next_look = monotonic()
         self._ending: dict[tuple[UUID, UUID], float] = {}
 
     async def turn(self) -> int:
         """Announce the bots that have gone; return how many."""
-        looks, self._number = not self._number, (self._number + 1) % TURNS
         done = await announce_offline(self._sessions) if self._few else 0
-        if looks:
-            self._few = await _are_few(self._sessions)
-            if not self._few:
-                await self._look()
+        if monotonic() >= self._next_look:
+            await self._look()
         return done + await self._announce_ended()
 
     async def _look(self) -> None:
+        """Find out whether bots are few, or else whose leases end before the next look."""
+        began, covered = monotonic(), AHEAD
+        self._few = await _are_few(self._sessions)
+        if not self._few:
+            covered = await self._remember()
+        self._next_look = began + covered - _MARGIN
+
+    async def _remember(self) -> float:
+        """Remember the bots whose leases end soon; return within how many seconds.
+
+        How far the next look reaches follows from the leases that this one finds.
+        """
+        asked = self._ahead
         async with self._sessions() as session:
-            rows = (await session.execute(_ENDING)).all()
+            row = (await session.execute(_ONLINE, {"ahead": timedelta(seconds=asked)})).one()
         now = monotonic()
-        self._ending = {(account_id, bot): now + float(left) for account_id, bot, left in rows}
+        bots = zip(row.accounts or (), row.bots or (), row.seconds or (), strict=True)
+        self._ending = {(account_id, bot): now + float(left) for account_id, bot, left in bots}
+        shortest = 0.0 if row.shortest is None else float(row.shortest)
+        self._ahead = min(max(shortest / 2, AHEAD), MOST_AHEAD)
+        return min(asked, self._ahead)
 
     async def _announce_ended(self) -> int:
         now = monotonic()

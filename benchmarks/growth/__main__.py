@@ -91,12 +91,16 @@ async def _run(
 
 
 async def _grant(postgres: EmbeddedPostgres) -> str:
-    """Give the service's login the rights of all roles; return the server's version."""
+    """Give the service's login the rights of all roles, and let the owner fill the tables; return
+    the server's version.
+    """
     database = open_database(
         postgres.url("postgres"), application_name="botkeys-growth", pool_size=None
     )
     async with database.engine.begin() as connection:
         await connection.execute(text(f"GRANT {', '.join(SERVICE_ROLES)} TO botkeys_service"))
+        right = "SET ON PARAMETER session_replication_role"
+        await connection.execute(text(f"GRANT {right} TO botkeys_owner"))
         version = await connection.scalar(text("SHOW server_version"))
     await database.close()
     return str(version)

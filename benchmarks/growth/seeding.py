@@ -1,11 +1,12 @@
 """Fills a database: keys by COPY, and from them the other tables, over two connections.
 
-At size, indexes and foreign keys are taken away meanwhile and made again, which checks every row at
-once and takes a third of the time. Nothing else may use the database.
+At size, indexes are taken away meanwhile and made again, but for those that foreign keys need.
+Foreign keys stay and are not looked at: the rows keep them by how they are made, which PostgreSQL
+checks at small sizes. Nothing else may use the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -37,11 +38,11 @@ _CONSTRAINTS = """
         conrelid::regclass::text AS place
     FROM pg_constraint
 """
-_FOREIGN_KEYS = f"""
-    {_CONSTRAINTS}
-    WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'public'::regnamespace
-"""
-_KEYS = f"{_CONSTRAINTS} WHERE contype IN ('p', 'u') AND conrelid IN ({_OURS})"
+_KEYS = f"""
+    {_CONSTRAINTS} AS one
+    WHERE contype IN ('p', 'u') AND conrelid IN ({_OURS})
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conindid = one.conindid)
+"""  # text of our own
 _INDEXES = f"""
     SELECT format('DROP INDEX %s', indexrelid::regclass) AS away,
         replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS again,
@@ -52,12 +53,15 @@ _INDEXES = f"""
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 """  # noqa: S608  # text of our own
 _SETTINGS = {
-    "synchronous_commit": "off",
+    "synchronous_commit": "on",  # VACUUM counts no row as seen by all that may still be lost
     "maintenance_work_mem": "256MB",
     "max_parallel_maintenance_workers": "0",
     "max_parallel_workers_per_gather": "0",
     "work_mem": "256MB",
 }
+_BY_CONSTRUCTION = {"session_replication_role": "replica"}
+"""Lets foreign keys rest, in a connection of its own."""
+
 _HEADS = """
     SELECT coalesce((SELECT sequence FROM audit_heads WHERE account_id = $1), 0) AS audit,
         coalesce((SELECT sequence FROM event_heads WHERE account_id = $1), 0) AS events
@@ -70,8 +74,8 @@ async def grow(
     """Add the keys from one number to another, and all that comes with them.
 
     The big account exists, with an audit log that has begun; `webhook` is one of its webhooks.
-    `url` is that of a login which may alter the tables. The key seals the end of the big account's
-    log, so that the service goes on with it.
+    `url` is that of a login which may alter the tables and set `session_replication_role`. The key
+    seals the end of the big account's log, so that the service goes on with it.
     """
     stage = Stage(begin, end, big)
     connection = await _connect(url)
@@ -83,27 +87,28 @@ async def grow(
         }
         await connection.execute(SCHEMA)
         await _copy_keys(connection, stage)
-        await connection.execute(PREPARED)
         if end - begin < AT_SIZE:
+            await connection.execute(PREPARED)
             for statement in statements.values():
                 await connection.execute(statement)
         else:
             await _in_bulk(connection, url, statements)
         await _move_heads(connection, big, audit_key)
         await connection.execute("DROP SCHEMA growth CASCADE")
-        await _all(url, [[f"VACUUM (ANALYZE) {one.table}"] for one in FILLED])
+        # With no transaction left for which a row may be too new to count as seen by all.
+        await _all(url, [[f"VACUUM (ANALYZE) {table}"] for table in statements])
     finally:
         await connection.close()
 
 
-async def _connect(url: str) -> Any:
+async def _connect(url: str, settings: Mapping[str, str] = _SETTINGS) -> Any:
     return await asyncpg.connect(
-        url.replace("+asyncpg", ""), server_settings=_SETTINGS, command_timeout=600
+        url.replace("+asyncpg", ""), server_settings=dict(settings), command_timeout=600
     )
 
 
 async def _copy_keys(connection: Any, stage: Stage) -> None:
-    lines = stage.lines(stage.begin, stage.end)
+    lines = stage.lines()
 
     async def chunks() -> AsyncIterator[bytes]:
         while chunk := "".join(islice(lines, _LINES_AT_ONCE)):
@@ -155,21 +160,24 @@ async def _move_heads(connection: Any, big: UUID, audit_key: bytes) -> None:
 
 
 async def _in_bulk(connection: Any, url: str, statements: dict[str, str]) -> None:
-    """Insert without indexes and foreign keys, and make them at the end."""
-    names = list(statements)
-    foreign = await connection.fetch(_FOREIGN_KEYS)
-    keys, indexes = [await connection.fetch(query, names) for query in (_KEYS, _INDEXES)]
-    for one in (*foreign, *keys, *indexes):
-        await connection.execute(one["away"])
-    await _all(url, [[statement] for statement in statements.values()])
-    by_table: dict[str, list[str]] = {}
+    """Fill each table without its indexes, then make these, and go on with the next.
+
+    Those with the most indexes come first, so that both connections end about together.
+    """
+    keys, indexes = [await connection.fetch(query, list(statements)) for query in (_KEYS, _INDEXES)]
+    made: dict[str, list[str]] = {}
     for one in (*keys, *indexes):
-        by_table.setdefault(one["place"], []).append(one["again"])
-    await _all(url, sorted(by_table.values(), key=len, reverse=True))
-    by_table = {}
-    for one in foreign:
-        by_table.setdefault(one["place"], []).append(one["again"])
-    await _all(url, by_table.values())
+        await connection.execute(one["away"])
+        made.setdefault(one["place"], []).append(one["again"])
+    early: list[list[str]] = []
+    later: list[list[str]] = []
+    for table, statement in sorted(
+        statements.items(), key=lambda one: len(made.get(one[0], ())), reverse=True
+    ):
+        of_keys = not any(source in statement for source in ("growth.bots", "growth.accounts"))
+        (early if of_keys else later).append([statement, *made.pop(table, ())])
+    await _all(url, [[PREPARED], *early])
+    await _all(url, [*later, *made.values()])
 
 
 async def _all(url: str, groups: Iterable[Sequence[str]]) -> None:
@@ -177,7 +185,7 @@ async def _all(url: str, groups: Iterable[Sequence[str]]) -> None:
     waiting = iter(groups)
 
     async def some() -> None:
-        connection = await _connect(url)
+        connection = await _connect(url, {**_SETTINGS, **_BY_CONSTRUCTION})
         try:
             for group in waiting:
                 for statement in group:

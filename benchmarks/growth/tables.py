@@ -14,11 +14,11 @@ SCHEMA = """
 CREATE SCHEMA growth;
 CREATE UNLOGGED TABLE growth.keys (
     number bigint, account_id uuid, key_id uuid, bot_id uuid, big boolean, exchange text,
-    environment text
+    environment text, of_account bigint
 );
 CREATE FUNCTION growth.id(kind text, number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT (lpad(to_hex(1750000000000 + number * 30000), 12, '0') || '7' || kind || '8000'
-        || lpad(to_hex(number), 12, '0'))::uuid
+    SELECT ('0' || to_hex(1750000000000 + number * 30000) || '7' || kind || '8000'
+        || to_hex((1::bigint << 44) + number))::uuid
 $$;
 CREATE FUNCTION growth.word(number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT ('{Main,Grid,Perps,Hedge,Swing,Scalping,Arbitrage,Carry}'::text[])[1 + number % 8]
@@ -136,9 +136,12 @@ FILLED = (
         "trading_assets",
         "account_id key_id contract_type symbol leverage margin_mode enabled",
         """
-        SELECT account_id, key_id, 'linear', 'COIN' || (number + which) % 400 || 'USDT', 5, 'cross',
+        SELECT account_id, key_id, 'linear', 'COIN' || (number + 1) % 400 || 'USDT', 5, 'cross',
             true
-        FROM growth.keys, generate_series(1, CASE number WHEN 0 THEN 300 ELSE 1 END) AS which
+        FROM growth.keys
+        UNION ALL
+        SELECT account_id, key_id, 'linear', 'COIN' || which || 'USDT', 5, 'cross', true
+        FROM growth.keys, generate_series(2, 300) AS which WHERE number = 0
         """,
     ),
     Filled(
@@ -199,8 +202,7 @@ FILLED = (
         " address request_id details mac format",
         f"""
         SELECT account_id,
-            CASE WHEN big THEN :audit + 1000 ELSE 0 END
-                + row_number() OVER (PARTITION BY account_id ORDER BY number, which),
+            CASE WHEN big THEN :audit + 1000 + 3 * (of_account - 1) + which ELSE of_account END,
             growth.id('0ad', 4 * number + which),
             growth.ago((number - :begin)::double precision / (:end - :begin), 28), 'user',
             'user-' || number / 100 % 5, (ARRAY['key.add', 'bot.assign_key', 'key.change'])[which],
@@ -222,8 +224,7 @@ FILLED = (
         "account_id id type at environment key_id bot_id data",
         """
         SELECT account_id,
-            CASE WHEN big THEN :events ELSE 0 END
-                + row_number() OVER (PARTITION BY account_id ORDER BY number, which),
+            CASE WHEN big THEN :events + 5 * (of_account - 1) + which ELSE of_account END,
             ('{bot.online,bot.offline,position.opened,position.closed,key.changed}'::text[])
                 [1 + (number / 100 + which) % 5],
             growth.ago((number - :begin)::double precision / (:end - :begin), 28),

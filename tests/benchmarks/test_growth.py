@@ -6,16 +6,20 @@ here until it can be.
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from app.settings import Role
+from benchmarks.growth import seeding
 from benchmarks.growth.calls import NOT_MEASURED, checks
 from benchmarks.growth.curves import ACCEPTED, Curve, grows, measure
 from benchmarks.growth.measuring import Cost
 from benchmarks.growth.scene import Caller, Scene
 from benchmarks.growth.sweeps import MADE_DUE
+from benchmarks.growth.tables import MAC
 from tests.support.database import Server, database_copy, execute
 from tests.support.routes import document_of
 
@@ -52,6 +56,57 @@ async def test_readings_and_sweeps_touch_what_they_return_and_what_is_due(
         if curve.grows and curve.accepted is None
     ]
     assert grown == []
+
+
+DEFINITIONS = """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
+    FROM pg_constraint WHERE connamespace IN ('public'::regnamespace, 'audit_months'::regnamespace)
+    UNION ALL
+    SELECT indrelid::regclass::text,
+        CASE WHEN relispartition THEN '' ELSE indexrelid::regclass::text END,
+        regexp_replace(pg_get_indexdef(indexrelid), 'INDEX .* ON', 'INDEX ON'), indisvalid
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE relnamespace IN ('public'::regnamespace, 'audit_months'::regnamespace)
+    ORDER BY 1, 2, 3
+"""
+FOREIGN_KEYS = """
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
+        format('ALTER TABLE %s ADD %s', conrelid::regclass, pg_get_constraintdef(oid))
+    FROM pg_constraint
+    WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'public'::regnamespace
+"""
+UNSEEN = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relallvisible < relpages
+"""
+
+
+@pytest.mark.one_server("What a statement reads on another node is not in its plan or counters.")
+async def test_filling_at_size_leaves_constraints_and_indexes_as_they_were(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seeding, "AT_SIZE", 0)
+    owner, big = server.url(database, superuser=True), UUID(int=1)
+    connection = await asyncpg.connect(owner.replace("+asyncpg", ""))
+    await connection.execute(
+        "INSERT INTO accounts (account_id, issuer, subject) VALUES ($1, 'issuer', 'big')", big
+    )
+    await connection.execute(
+        "INSERT INTO audit_heads (account_id, sequence, mac) VALUES ($1, 0, $2)", big, MAC
+    )
+    before = await connection.fetch(DEFINITIONS)
+
+    for begin, end in ((0, 300), (300, 1_000)):
+        await seeding.grow(owner, big, begin, end, webhook=None, audit_key=MAC)
+
+    assert await connection.fetch(DEFINITIONS) == before
+    assert await connection.fetchval("SELECT count(*) FROM keys") == 1_000
+    assert await connection.fetch(UNSEEN) == []
+    # Nothing looked at the foreign keys: adding each again does.
+    for away, again in await connection.fetch(FOREIGN_KEYS):
+        await connection.execute(away)
+        await connection.execute(again)
+    await connection.close()
 
 
 def scene() -> Scene:

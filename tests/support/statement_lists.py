@@ -16,7 +16,8 @@ READINGS = frozenset(
         "app.worker.rollups:_due",
         "app.worker.rollups:_CUT_LATELY",
         "app.worker.rollups:mark_cut",
-        "app.worker.presence:PresenceSweep._look",
+        "app.worker.presence:PresenceSweep._remember",
+        "app.worker.presence:_ONLINE",
         "app.worker.presence:_are_few",
         "app.worker.presence:announce_offline",
         "app.worker.expiry:_CANDIDATES",
@@ -90,7 +91,7 @@ NOT_SENT_HERE = frozenset(
         "app.domains.webhooks.outbox:_unwatch",
         "app.domains.webhooks.repository:WebhookRepository.has_event",
         "app.pipeline.idempotency:IdempotencyRepository.release",
-        "app.worker.presence:PresenceSweep._look",
+        "app.worker.presence:PresenceSweep._remember",
         "app.process.development:_let_service_in",
     }
 )

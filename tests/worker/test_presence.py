@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, true, update
 
 from app.db.models import BotEvent, Key, Presence
 from app.worker import presence
@@ -96,6 +97,21 @@ async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: Worl
     assert await announce_offline(sessions) == 1
 
 
+class Looking(PresenceSweep):
+    """A sweep for which bots are many however few there are. It counts its looks at all of them."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.context.database.sessions)
+        self.reached: list[float] = []
+
+    async def _remember(self) -> float:
+        self.reached.append(await super()._remember())
+        return self.reached[-1]
+
+    def look_next_turn(self) -> None:
+        self._next_look = monotonic()
+
+
 async def test_many_bots_are_looked_at_now_and_then_and_none_is_announced_late(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,34 +119,58 @@ async def test_many_bots_are_looked_at_now_and_then_and_none_is_announced_late(
     monkeypatch.setattr(presence, "FEW", 0)
     back, gone, ahead = await online_bots(world.user(), 3)
     sessions = world.context.database.sessions
-    sweep = PresenceSweep(sessions)
-    looks = 0
-
-    async def look() -> None:
-        nonlocal looks
-        looks += 1
-        await PresenceSweep._look(sweep)
-
-    monkeypatch.setattr(sweep, "_look", look)
+    sweep = Looking(world)
     async with sessions.begin() as session:
         soon = func.statement_timestamp() + timedelta(seconds=1)
         one = Presence.bot_id.in_([back.id, gone.id])
         await session.execute(update(Presence).where(one).values(lease_until=soon))
-    for _ in range(presence.TURNS - 1):
+    for _ in range(3):
         assert await sweep.turn() == 0
-    assert looks == 1
+    assert len(sweep.reached) == 1
     await back.post("/v1/runtime/heartbeat")
     await asyncio.sleep(1)
 
     assert await sweep.turn() == 1
-    assert looks == 1
+    assert len(sweep.reached) == 1
     (event,) = await offline_events(world)
     assert event.bot_id == gone.id
 
     await lapse(world)
+    sweep.look_next_turn()
     assert await sweep.turn() == 2
-    assert looks == 2
+    assert len(sweep.reached) == 2
     assert {event.bot_id for event in await offline_events(world)} == {back.id, gone.id, ahead.id}
+
+
+async def test_looks_reach_as_far_as_half_of_the_shortest_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule R104."""
+    monkeypatch.setattr(presence, "FEW", 0)
+    short, *_ = await online_bots(world.user(), 3)
+    sweep = Looking(world)
+
+    async def lease(seconds: float, of: ColumnElement[bool]) -> None:
+        now = func.statement_timestamp()
+        until = now + timedelta(seconds=seconds)
+        async with world.context.database.sessions.begin() as session:
+            given = {"last_heartbeat_at": now, "lease_until": until}
+            await session.execute(update(Presence).where(of).values(**given))
+
+    async def look() -> None:
+        sweep.look_next_turn()
+        assert await sweep.turn() == 0
+
+    await lease(90, true())
+    # The first look knows no lease; the next one reaches as far as what it found allows.
+    await look()
+    await look()
+    await lease(600, true())
+    await look()
+    await look()
+    await lease(30, Presence.bot_id == short.id)
+    await look()
+    assert sweep.reached == pytest.approx([20, 45, 45, 60, 20], abs=0.001)
 
 
 async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_world: World) -> None:

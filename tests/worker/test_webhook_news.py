@@ -2,15 +2,18 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import account_id
 from app.db.driver import SessionExecutor
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
 from app.domains.webhooks import outbox
+from app.worker import delivering
 from tests.support.receiver import Receiver
 from tests.support.waiting import until_waiting
 from tests.support.world import User, World
@@ -123,3 +126,36 @@ async def test_accounts_with_webhooks_are_looked_at_a_few_in_a_turn(
     for user, hook in zip(users, all_, strict=True):
         assert (await shown(user, hook))["active"]
         assert await types_of(user, hook) == ["bot.added"]
+
+
+@pytest.mark.usefixtures("by_news")
+async def test_many_news_of_an_account_are_looked_through_once(
+    busy_world: World, hooks: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while no worker ran."""
+    monkeypatch.setattr(outbox, "EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "NEWS_AT_ONCE", 3)
+    monkeypatch.setattr(delivering, "ROUNDS_SECONDS", 60.0)
+    user, other = busy_world.user("alice"), busy_world.user("bob")
+    hook, of_other = await added(user, hooks), await added(other, hooks)
+    for number in range(7):
+        await happen(user, f"Grid {number}")
+    await happen(other)
+    account = account_id(busy_world.issuer.issuer, "alice")
+    more = "INSERT INTO webhook_news (account_id) SELECT :account FROM generate_series(1, 10)"
+    await write(busy_world, more, account=account)
+    looks = 0
+    looking = outbox.accounts_with_news
+
+    async def counted(session: AsyncSession) -> list[UUID]:
+        nonlocal looks
+        looks += 1
+        return await looking(session)
+
+    monkeypatch.setattr(outbox, "accounts_with_news", counted)
+    async with working(busy_world) as worker:
+        assert await worker.fan_out() == 8
+    assert looks == 1
+    assert await types_of(user, hook) == ["bot.added"] * 7
+    assert await types_of(other, of_other) == ["bot.added"]
+    assert await read(busy_world, "SELECT count(*) FROM webhook_news") == 0

@@ -130,6 +130,14 @@ class Claimed(NamedTuple):
     event: EventRow | None
 
 
+class Step(NamedTuple):
+    """What was done for an account: how many deliveries were made, and what is left to do."""
+
+    made: int
+    more_events: bool = False
+    more_news: bool = False
+
+
 async def accounts_with_news(session: AsyncSession) -> list[UUID]:
     """Return accounts with events that their webhooks' deliveries are not made of yet."""
     return list(await session.scalars(_WAITING))
@@ -147,16 +155,14 @@ async def accounts_behind(session: AsyncSession, after: UUID) -> tuple[list[UUID
     return behind, accounts[-1] if len(accounts) == LOOKED_AT_ONCE else START
 
 
-async def make_deliveries(session: AsyncSession, account_id: UUID) -> int:
-    """Make the deliveries of an account's new events; return how many.
+async def make_deliveries(session: AsyncSession, account_id: UUID, *, clear: bool = True) -> Step:
+    """Make deliveries of some of an account's new events.
 
-    A webhook that is being changed, or that another worker is at, is left to the next turn.
+    Its news are read, and deleted once deliveries are made of all events, if they are to be
+    cleared. A webhook that is being changed, or that another worker is at, is left to the next
+    turn.
     """
-    news = list(
-        await session.scalars(
-            select(WebhookNews.id).where(WebhookNews.account_id == account_id).limit(NEWS_AT_ONCE)
-        )
-    )
+    news = await _news(session, account_id) if clear else []
     hooks = (
         await session.execute(
             select(Webhook.id, Webhook.types, Webhook.sequence)
@@ -176,16 +182,26 @@ async def make_deliveries(session: AsyncSession, account_id: UUID) -> int:
     ).where(EventHead.account_id == account_id)
     found = (await session.execute(head)).one_or_none()
     if found is None:
-        return 0
+        return Step(0)
     newest, watched, number, now = found
     made, upto = await _make(session, account_id, hooks, newest, now)
-    if upto == newest and number == len(hooks):
-        await _forget(session, account_id, news)
-        if hooks and not watched:
-            await watch(session, account_id)
-        elif watched and not hooks:
-            await _unwatch(session, account_id)
-    return made
+    if upto < newest:
+        return Step(made, more_events=True)
+    if number != len(hooks):
+        return Step(made)
+    if not clear:
+        return Step(made, more_news=True)
+    await _forget(session, account_id, news)
+    if hooks and not watched:
+        await watch(session, account_id)
+    elif watched and not hooks:
+        await _unwatch(session, account_id)
+    return Step(made, more_news=len(news) == NEWS_AT_ONCE)
+
+
+async def _news(session: AsyncSession, account_id: UUID) -> list[UUID]:
+    query = select(WebhookNews.id).where(WebhookNews.account_id == account_id).limit(NEWS_AT_ONCE)
+    return list(await session.scalars(query))
 
 
 async def _make(
