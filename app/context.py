@@ -17,6 +17,7 @@ from app.db.replica import Replica
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.token_repository import TokenHashLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.events.refusals import RefusalWindow
 from app.domains.events.stream import EventStreams
@@ -54,6 +55,7 @@ class Context:
     config_publisher: ConfigPublisher
     heartbeat_writer: HeartbeatWriter
     config_rows: ConfigRowLoader
+    token_hashes: TokenHashLoader
     release_batches: ReleaseBatches
     config_cache: ConfigCache
     account_statuses: AccountStatusCache

@@ -197,7 +197,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         account_statuses=context.account_statuses,
         config_rows=context.config_rows,
         releases=context.release_batches,
-        executor=context.database.autocommit,
+        token_hashes=context.token_hashes,
         bot_tokens=None if runtime is None else runtime.token,
         releases_per_hour=settings.releases_per_hour,
         limits=context.limits,

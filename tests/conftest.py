@@ -21,6 +21,7 @@ from app.db.engine import Database, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.token_repository import TokenHashLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.events.stream import EventStreams
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
@@ -228,6 +229,8 @@ async def open_world(
         stack.push_async_callback(config_publisher.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
+        token_hashes = TokenHashLoader(database.autocommit)
+        stack.push_async_callback(token_hashes.close)
         batches = ReleaseBatches(database.autocommit)
         stack.push_async_callback(batches.close)
         refusals = RefusalLog(database.sessions, shared.audit)
@@ -241,6 +244,7 @@ async def open_world(
             heartbeat_writer=heartbeat_writer,
             config_publisher=config_publisher,
             config_rows=loader,
+            token_hashes=token_hashes,
             release_batches=batches,
             account_statuses=AccountStatusCache(database.autocommit),
             event_streams=event_streams,

@@ -30,7 +30,8 @@ _INCARNATION = (
     " extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()),"
     " left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))"
 )
-IDENTIFIED = literal_column(f"concat_ws(' ', {IDENTITY}(), {_INCARNATION})", Text())
+IDENTIFIED_SQL = f"concat_ws(' ', {IDENTITY}(), {_INCARNATION})"
+IDENTIFIED = literal_column(IDENTIFIED_SQL, Text())
 """The identity of the current transaction, as the last column of a statement that locks a row.
 
 It costs nothing there: the lock gives the transaction its id anyway.

@@ -19,10 +19,9 @@ from app.auth.headers import names_account
 from app.auth.principal import BotPrincipal, UserPrincipal
 from app.auth.verifier import TokenVerifier
 from app.custody.bot_token import matches
-from app.db.driver import Executor
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
-from app.domains.bots.token_repository import stored_token_hash
+from app.domains.bots.token_repository import TokenHashLoader
 from app.domains.runtime.release.at_once import ReleaseBatches
 from app.domains.runtime.release.repository import WINDOW
 from app.domains.sessions.lookup import FoundSession, SessionLookup, claimed_session
@@ -52,7 +51,7 @@ class Authentication:
         account_statuses: AccountStatusCache,
         config_rows: ConfigRowLoader,
         releases: ReleaseBatches,
-        executor: Executor,
+        token_hashes: TokenHashLoader,
         bot_tokens: SecretBytes | None,
         releases_per_hour: int,
         limits: RequestLimits,
@@ -63,7 +62,7 @@ class Authentication:
         self._account_statuses = account_statuses
         self._config_rows = config_rows
         self._releases = releases
-        self._executor = executor
+        self._token_hashes = token_hashes
         self._bot_tokens = bot_tokens
         self._releases_per_hour = releases_per_hour
         self._limits = limits
@@ -213,7 +212,7 @@ class Authentication:
             request.scope["state"]["ready"] = ready
             stored = ready.found.token_hash if ready else None
         else:
-            stored = await stored_token_hash(self._executor, claimed.account_id, claimed.bot_id)
+            stored = await self._token_hashes.read(claimed.account_id, claimed.bot_id)
         key = bytes(self._bot_tokens.reveal())
         if stored is None or not matches(key, token, stored):
             raise Unauthenticated(TokenFault.REVOKED)

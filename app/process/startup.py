@@ -31,6 +31,7 @@ from app.db.tracing import trace_statements
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.token_repository import TokenHashLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.events.stream import EventStreams
 from app.domains.keys.pair_generation import PairGenerator
@@ -406,6 +407,7 @@ async def open_context(
             config_publisher=config_publisher,
             heartbeat_writer=heartbeat_writer,
             config_rows=loader,
+            token_hashes=_closed_with(stack, TokenHashLoader(database.autocommit)),
             release_batches=batches,
             config_cache=config_cache,
             account_statuses=account_statuses,

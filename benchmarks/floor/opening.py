@@ -1,4 +1,4 @@
-"""Opening a position, by hand: the service's locks and checks, statement by statement."""
+"""Opening a position, by hand: the service's statements, with its locks and checks."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -7,25 +7,12 @@ import asyncpg
 import orjson
 
 from app.domains.bots.config_rows import UNDER_LOCKS
-from app.domains.positions.report_statements import ADD, WRITTEN
+from app.domains.positions.report_statements import ADD, LOCK_ALL, WRITTEN
 from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import document
 
 _RESERVATION = timedelta(seconds=60)
-_ACCOUNT = "SELECT account_id FROM accounts WHERE account_id = $1 FOR SHARE"
-_BOT = """
-SELECT key_id, (SELECT key_id FROM positions WHERE account_id = $1 AND bot_id = $2 AND id = $3)
-FROM bots WHERE account_id = $1 AND id = $2 FOR SHARE OF bots
-"""
-_KEY = "SELECT id FROM keys WHERE account_id = $1 AND id = ANY($2) ORDER BY id FOR SHARE"
-_ASSET = """
-SELECT symbol FROM trading_assets WHERE account_id = $1 AND key_id = ANY($2) AND symbol = $3
-ORDER BY key_id, contract_type FOR SHARE
-"""
-_POSITION = """
-SELECT id FROM positions WHERE account_id = $1 AND bot_id = $2 AND id = $3 FOR UPDATE
-"""
 _NOT_REPORTED = dict.fromkeys(WRITTEN)
 _AS_STORED = (
     "exchange",
@@ -59,11 +46,9 @@ class OpenPosition:
         name = call.path.rpartition("/")[2]
         account_id, bot_id, symbol = call.account_id, call.bot_id, reported["symbol"]
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.fetchval(_ACCOUNT, account_id)
-            ((key_id, _),) = await connection.fetch(_BOT, account_id, bot_id, name)
-            await connection.fetch(_KEY, account_id, [key_id])
-            await connection.fetch(_ASSET, account_id, [key_id], symbol)
-            stored = await connection.fetchval(_POSITION, account_id, bot_id, name)
+            place = {"account": account_id, "bot": bot_id, "position": name}
+            locking = LOCK_ALL.arguments({**place, "key": None, "symbol": symbol})
+            ((key_id, _, stored, *_),) = await connection.fetch(LOCK_ALL.text, *locking)
             rows = await connection.fetch(UNDER_LOCKS.text, account_id, bot_id)
             config = document(rows)
             asset = next(asset for asset in config["assets"] if asset["symbol"] == symbol)
@@ -77,9 +62,7 @@ class OpenPosition:
                 **{name: reported[name] for name in ("symbol", "side", "status", "revision")},
                 "quantity": Decimal(reported["quantity"]),
                 "expires_at": rows[0][-1] + _RESERVATION,
-                "account": account_id,
-                "bot": bot_id,
-                "position": name,
+                **place,
                 "key_id": key_id,
                 "locks_key": True,
             }

@@ -10,6 +10,7 @@ import httpx
 
 from app.db.engine import Database, open_database
 from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.token_repository import TokenHashLoader
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.release.at_once import ReleaseBatches
@@ -47,6 +48,7 @@ async def changed(
         )
         context.setdefault("heartbeat_writer", heartbeat_writer)
         context.setdefault("config_rows", ConfigRowLoader(context["database"].autocommit))
+        context.setdefault("token_hashes", TokenHashLoader(context["database"].autocommit))
         context.setdefault("release_batches", ReleaseBatches(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)

@@ -1,6 +1,6 @@
 """The SQL of a bot's position reports. Every statement names the account and the bot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -29,6 +29,29 @@ class Origin(NamedTuple):
     contract_type: str
     leverage: Decimal | None
     margin_mode: str | None
+
+
+class Locked(NamedTuple):
+    """What an opening has locked, all at once. `exists` is whether the position does.
+
+    `concerned` are the bot's key, the position's and the one that the bot names. Locked are those
+    among `keys`, and the symbol's assets of the bot's key with these `contract_types`.
+    """
+
+    exists: bool
+    concerned: set[UUID]
+    keys: Sequence[UUID]
+    contract_types: Sequence[str]
+
+    def holds(self, rows: Sequence[ConfigRow], symbol: str) -> bool:
+        """Return whether the key and the asset of rows that were read later are locked."""
+        first = rows[0]
+        if first.key_id is None:
+            return True
+        listed = any(row.symbol == symbol for row in rows)
+        return first.key_id in self.keys and (
+            not listed or first.contract_type in self.contract_types
+        )
 
 
 class PositionReportRepository:
@@ -76,6 +99,19 @@ class PositionReportRepository:
         of_keys = {"account": self._account_id, "keys": list(key_ids)}
         await self._executor.fetch(statements.SHARE_KEYS, **of_keys)
         await self._executor.fetch(statements.SHARE_ASSETS, **of_keys, symbol=symbol)
+
+    async def lock_all(self, position_id: str, key_id: UUID | None, symbol: str) -> Locked | None:
+        """Lock all of this in one statement, with the named key; return `None` if the bot is gone.
+
+        What others add while it waits for them is not locked: see `Locked.holds`.
+        """
+        rows = await self._executor.fetch(
+            statements.LOCK_ALL, **self._names, position=position_id, key=key_id, symbol=symbol
+        )
+        for key, of_position, exists, keys, contract_types, _ in rows:
+            concerned = {one for one in (key, of_position, key_id) if one is not None}
+            return Locked(exists, concerned, keys, contract_types)
+        return None
 
     async def lock(self, position_id: str) -> bool:
         """Lock the position and return whether it exists. One created after this is not locked."""

@@ -1,6 +1,7 @@
 """The statements of a bot's position reports, compiled once.
 
-Each lock is a separate statement; what it protects is read in a later one.
+Each lock is a separate statement, but for those of an opening, which one takes in the same order;
+what they protect is read in a later one.
 """
 
 from functools import lru_cache
@@ -36,7 +37,7 @@ from app.db.models import (
     TradingAsset,
 )
 from app.db.models.position import happened, held
-from app.db.outcome import IDENTIFIED
+from app.db.outcome import IDENTIFIED, IDENTIFIED_SQL
 from app.domains.positions.rows import POSITIONS, named
 from app.domains.trading.tombstones import digest_of, removal
 
@@ -118,6 +119,46 @@ SHARE_ASSETS = Statement(
     )
     .order_by(TradingAsset.key_id, TradingAsset.contract_type)
     .with_for_update(read=True)
+)
+# Each step begins with what the one before has locked, so that none overtakes another. A row that
+# was added while one waited is not seen, and so not locked: the caller compares what it reads.
+LOCK_ALL = Statement(
+    text(
+        f"""
+        WITH account AS MATERIALIZED (
+            SELECT account_id FROM accounts WHERE account_id = :account FOR SHARE
+        ), bot AS MATERIALIZED (
+            SELECT key_id, (
+                SELECT key_id FROM positions
+                WHERE account_id = :account AND bot_id = :bot AND id = :position
+            ) AS of_position
+            FROM bots
+            WHERE account_id = :account AND id = :bot AND EXISTS (SELECT FROM account)
+            FOR SHARE OF bots
+        ), key AS MATERIALIZED (
+            SELECT id FROM keys
+            WHERE account_id = :account AND id = ANY (ARRAY(
+                SELECT unnest(ARRAY[key_id, of_position, :key]) FROM bot
+            ))
+            ORDER BY id FOR SHARE
+        ), asset AS MATERIALIZED (
+            SELECT key_id, contract_type FROM trading_assets
+            WHERE account_id = :account AND symbol = :symbol
+              AND key_id = ANY (ARRAY(SELECT id FROM key))
+            ORDER BY key_id, contract_type FOR SHARE
+        ), position AS MATERIALIZED (
+            SELECT id FROM positions
+            WHERE account_id = :account AND bot_id = :bot AND id = :position
+              AND (SELECT count(*) FROM asset) >= 0
+            FOR UPDATE
+        )
+        SELECT bot.key_id, bot.of_position, EXISTS (SELECT FROM position),
+            ARRAY(SELECT id FROM key),
+            ARRAY(SELECT contract_type FROM asset WHERE asset.key_id = bot.key_id),
+            {IDENTIFIED_SQL}
+        FROM bot
+        """  # noqa: S608  # built from constants only
+    ).bindparams(_ACCOUNT, _BOT, _POSITION, _SYMBOL, bindparam("key", type_=Uuid()))
 )
 LOCK_POSITION = Statement(select(Position.id).where(*_THIS_POSITION).with_for_update())
 GET = Statement(POSITIONS.where(*_THIS_POSITION))

@@ -24,7 +24,7 @@ from app.domains.events.refusals import RefusalWindow
 from app.domains.events.types import EventType
 from app.domains.positions.changes import changes, in_time
 from app.domains.positions.errors import OpeningRefused, PositionConflict, refused
-from app.domains.positions.report_repository import Origin, PositionReportRepository
+from app.domains.positions.report_repository import Locked, Origin, PositionReportRepository
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import PositionReport
 from app.domains.positions.transitions import Effect, State, effect_of, state_of
@@ -112,15 +112,9 @@ class PositionReportService:
             sent = sent.model_copy(update={"symbol": symbol})
         row = None
         while row is None:
-            keys = await self._share(position_id, sent)
-            locked = await self._positions.lock(position_id)
-            stored = await self._positions.get(position_id) if locked else None
-            rows, now = await self._config_rows()
-            # Another report may have been first, with a key that is not locked here.
-            if stored is None or stored.key_id in keys:
-                row = await self._apply(
-                    _Report(position_id, sent, stored, rows, self._refuse_withdrawal, now)
-                )
+            report = await self._locked(position_id, sent)
+            if report is not None:
+                row = await self._apply(report)
         return row
 
     async def add_refusal(
@@ -148,6 +142,29 @@ class PositionReportService:
         except BaseException:
             self._refusals.forget(alike)
             raise
+
+    async def _locked(self, position_id: str, sent: PositionReport) -> _Report | None:
+        """Return the report with what decides about it; `None` if others changed that before it
+        was locked.
+        """
+        opening: Locked | None = None
+        if sent.status == "opening":
+            # Openings are many and rarely wait for anyone.
+            opening = await self._positions.lock_all(position_id, sent.key_id, sent.symbol)
+            if opening is None:
+                raise Unauthenticated(TokenFault.REVOKED)
+            keys, exists = opening.concerned, opening.exists
+        else:
+            keys = await self._share(position_id, sent)
+            exists = await self._positions.lock(position_id)
+        stored = await self._positions.get(position_id) if exists else None
+        rows, now = await self._config_rows()
+        # Another report may have been first, with a key that is not locked here.
+        if stored is not None and stored.key_id not in keys:
+            return None
+        if opening is not None and not opening.holds(rows, sent.symbol):
+            return None
+        return _Report(position_id, sent, stored, rows, self._refuse_withdrawal, now)
 
     async def _share(self, position_id: str, sent: PositionReport) -> set[UUID]:
         """Lock what the report depends on against changes; return the keys it may concern."""

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import httpx
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
-from app.db.models import Bot, BotToken, Position
+from app.db.driver import SessionExecutor
+from app.db.models import Bot, BotToken, Position, TradingAsset
+from app.domains.positions.report_repository import PositionReportRepository
 from tests.support.positions import SYMBOL, Trader, add_asset, let_lapse, trader
 from tests.support.waiting import until_waiting
 from tests.support.world import World
@@ -172,3 +175,41 @@ async def test_a_token_that_is_replaced_while_its_report_waits_reports_nothing(
 
         assert (answer.status_code, answer.json()["reason"]) == (401, "revoked")
         assert await looking.scalar(select(func.count()).select_from(Position)) == 0
+
+
+async def test_an_asset_that_is_added_while_an_opening_waits_is_locked_before_it_counts(
+    busy_world: World,
+) -> None:
+    trading, other = await trader(busy_world), "ETH-USDT-SWAP"
+    account_id, database = trading.bot.account_id, busy_world.context.database
+    async with database.sessions() as adding, database.sessions() as opening:
+        bots = select(Bot.id).where(Bot.account_id == account_id)
+        await adding.execute(bots.with_for_update())
+        positions = PositionReportRepository(
+            executor=SessionExecutor(opening), account_id=account_id, bot_id=trading.bot.id
+        )
+        locking = asyncio.create_task(positions.lock_all("p1", None, other))
+        await until_waiting(database, task=locking)
+        await adding.execute(
+            insert(TradingAsset).values(
+                account_id=account_id,
+                key_id=UUID(trading.key["id"]),
+                contract_type="linear",
+                symbol=other,
+                leverage=5,
+                margin_mode="cross",
+                enabled=True,
+            )
+        )
+        await adding.commit()
+        locked = await locking
+        rows, _ = await positions.config_rows()
+        again = await positions.lock_all("p1", None, other)
+
+        assert locked is not None
+        assert again is not None
+        assert [row.symbol for row in rows] == [SYMBOL, other]
+        assert (locked.exists, [*map(str, locked.keys)]) == (False, [trading.key["id"]])
+        assert not locked.holds(rows, other)
+        assert again.holds(rows, other)
+        assert again.holds(rows, "unknown")
