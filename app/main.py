@@ -25,76 +25,12 @@ from app.dashboard.sign_in.router import router as sign_in
 from app.dashboard.sign_in.site import SignInSite
 from app.dashboard.sign_in.states import SignInStates
 from app.db.rights import LoginRights
-from app.domains.accounts.router import router as account
-from app.domains.analytics.router import router as analytics
-from app.domains.assets.router import router as assets
-from app.domains.audit.router import router as audit
-from app.domains.bots.router import router as bots
-from app.domains.bots.router import token_router as bot_tokens
-from app.domains.catalogue.router import instruments_router as instruments
-from app.domains.catalogue.router import router as exchanges
-from app.domains.deletion.account.router import router as closing
-from app.domains.deletion.router import router as data_deletions
-from app.domains.events.router import router as events
-from app.domains.freezes.router import router as freezes
-from app.domains.history.router import positions_router as position_list
-from app.domains.history.router import router as history
-from app.domains.imports.router import router as imports
-from app.domains.ingest.router import router as ingest
-from app.domains.keys.router import router as keys
-from app.domains.operations.router import router as operations
-from app.domains.orders.router import router as reported_orders
-from app.domains.overview.router import router as overview
-from app.domains.positions.bot_router import router as reported_positions
-from app.domains.positions.router import router as positions
-from app.domains.releases.router import router as key_releases
-from app.domains.runtime.config.router import router as configs
-from app.domains.runtime.heartbeat.router import router as heartbeats
-from app.domains.runtime.release.router import router as releases
-from app.domains.runtime.stream.router import router as streams
 from app.domains.sessions.lifetimes import session_times
 from app.domains.sessions.lookup import SessionLookup
-from app.domains.sessions.router import router as sessions
-from app.domains.webhooks.router import router as webhooks
 from app.pipeline.authentication import Authentication
 from app.pipeline.request_pipeline import RequestPipeline
+from app.routes import routers_of
 from app.settings import Mode, Role, Settings
-
-ROUTERS = {
-    Role.API: (
-        exchanges,
-        keys,
-        key_releases,
-        instruments,
-        assets,
-        bots,
-        freezes,
-        events,
-        webhooks,
-        position_list,
-        positions,
-        analytics,
-        overview,
-        history,
-        imports,
-        account,
-        closing,
-        operations,
-        data_deletions,
-        audit,
-        sessions,
-    ),
-    Role.RUNTIME: (
-        bot_tokens,
-        releases,
-        configs,
-        streams,
-        heartbeats,
-        reported_positions,
-        reported_orders,
-        ingest,
-    ),
-}
 
 _DATABASE_ROLES = {
     Role.ALL: ("botkeys_api", "botkeys_runtime"),
@@ -125,10 +61,8 @@ def create_app(
     app = new_application(lifespan)
     # Each router sets prefix and tags itself. Its routes are added to the application's own list,
     # because an included router is searched twice for each request.
-    for served, routers in ROUTERS.items():
-        if role in {Role.ALL, served}:
-            for router in routers:
-                app.router.routes.extend(router.routes)
+    for router in routers_of(role):
+        app.router.routes.extend(router.routes)
     if serves_dashboard(settings, role):
         app.router.routes.extend(Page().routes())
         app.router.routes.extend([*sign_in.routes, *code_sign_in.routes])

@@ -24,25 +24,40 @@ Rows = Sequence[Iterable[Any]]
 IDENTITY = "pg_current_xact_id"
 """The function whose value, in the last column of a statement, identifies the transaction."""
 
+_COMPILED = frozenset({"text", "identifies", "_names", "_known"})
 _NOTED = "botkeys_identity"
 
 
 class Statement:
-    """A statement with named parameters, compiled for PostgreSQL. JSON is passed as text.
+    """A statement with named parameters, compiled for PostgreSQL when it is first needed: a process
+    sends only some of what it imports. JSON is passed as text.
 
     `writes`: it changes something when it is sent outside a transaction.
     """
 
+    text: str
+    identifies: bool
+    """Whether its last column identifies the transaction (`app.db.outcome`)."""
+    _names: tuple[str, ...]
+    _known: dict[str, Any]
+
     def __init__(self, clause: ClauseElement, *, writes: bool = False) -> None:
-        dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-        compiled = cast("SQLCompiler", clause.compile(dialect=dialect))
-        self.text = compiled.string
+        self._clause: ClauseElement | None = clause
         self.writes = writes
+
+    def __getattr__(self, name: str) -> Any:
+        """Compile the statement; afterwards its members are found without this."""
+        if name not in _COMPILED or self._clause is None:
+            raise AttributeError(name)
+        dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+        compiled = cast("SQLCompiler", self._clause.compile(dialect=dialect))
+        self._clause = None
+        self.text = compiled.string
         self.identifies = IDENTITY in self.text
-        """Whether its last column identifies the transaction (`app.db.outcome`)."""
-        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._names = tuple(compiled.positiontup or ())
         known = compiled.params
         self._known = {name: known[name] for name in self._names if known[name] is not None}
+        return getattr(self, name)
 
     def arguments(self, parameters: dict[str, Any]) -> list[Any]:
         """Return the values in the order of the text's placeholders, including literals."""

@@ -20,12 +20,12 @@ from starlette.exceptions import HTTPException
 from app.api.access import for_users
 from app.api.fast_path import Endpoint
 from app.api.route import EdgeRoute
-from app.main import ROUTERS
+from app.routes import routers_of
+from app.settings import Role
 
 HOT = [
     route
-    for routers in ROUTERS.values()
-    for router in routers
+    for router in routers_of(Role.ALL)
     for route in router.routes
     if isinstance(route, EdgeRoute) and route.access.hot
 ]

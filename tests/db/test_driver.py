@@ -1,10 +1,11 @@
 """Hot reads straight through the driver, which must do here what SQLAlchemy otherwise does."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select, text
+from sqlalchemy import BigInteger, Text, TextClause, bindparam, column, func, insert, select, text
 
 from app.db.driver import (
     AutocommitExecutor,
@@ -40,6 +41,22 @@ def test_parameters_are_sent_in_the_order_of_the_text() -> None:
     )
     assert query.arguments({"first": "1", "second": "2", "most": 3}) == ["2", "1", 3]
     assert "$3" in query.text
+
+
+def test_a_statement_is_compiled_once_and_not_before_it_is_needed() -> None:
+    compiled = []
+
+    class Noted(TextClause):
+        def compile(self, *args: Any, **options: Any) -> Any:
+            compiled.append(self)
+            return super().compile(*args, **options)
+
+    query = Statement(Noted("SELECT :one"), writes=True)
+    assert query.writes
+    assert compiled == []
+    assert not hasattr(query, "unknown")
+    assert (query.text, query.arguments({"one": 1}), query.identifies) == ("SELECT $1", [1], False)
+    assert len(compiled) == 1
 
 
 async def test_a_connection_that_the_server_ended_is_replaced_unseen(

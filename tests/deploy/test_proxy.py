@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from app.main import ROUTERS
+from app.routes import routers_of
 from app.settings import Role, Settings
 from tests.deploy.deployed import DEPLOY, ROOT, compose
 
@@ -37,7 +37,7 @@ def role_of(method: str, path: str) -> str:
 def test_every_route_leads_to_its_role(role: Role) -> None:
     routes = [
         (method, re.sub(r"\{[^}]+\}", "0197-x", route.path))
-        for router in ROUTERS[role]
+        for router in routers_of(role)
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
