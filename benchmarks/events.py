@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
+from app.db.embedded.cluster import SERVICE
+from benchmarks.cpu import backends, precise_cpu_seconds
 from benchmarks.installation import Installation
 from benchmarks.report import Row
 from benchmarks.server import Server, running
@@ -78,7 +79,7 @@ class _Side:
 
     def __init__(self, installation: Installation, server: Server, token: str) -> None:
         self._server, self._token = server, token
-        self._postmaster = _postmaster(installation.folder)
+        self._postmaster = installation.postgres_pid
         key = server.call(
             "POST",
             "/v1/keys",
@@ -116,19 +117,6 @@ class _Side:
         return count
 
     def _cpu(self) -> float:
-        """Return the CPU seconds of this process and of all of PostgreSQL's that run."""
-        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text()
-        return sum(map(_cpu_seconds, (self._server.process.pid, *map(int, children.split()))))
-
-
-def _postmaster(folder: Path) -> int:
-    file = next((folder / "postgres").rglob("postmaster.pid"))
-    return int(file.read_text().split()[0])
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the time on a processor in nanoseconds' steps; a process that is gone had none."""
-    spent = 0
-    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        spent += int(thread.read_text().split()[0])
-    return spent / 1e9
+        """Return the CPU seconds of this process, and of PostgreSQL for the service."""
+        serving = backends(self._postmaster, SERVICE)
+        return sum(map(precise_cpu_seconds, (self._server.process.pid, *serving)))

@@ -6,18 +6,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
+import asyncpg
 import uvloop
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.master_keys.registry import register
 from app.db.embedded import EmbeddedPostgres
+from app.db.embedded.cluster import DATABASE, OWNER
 from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.process.development import SERVICE_ROLES
@@ -35,6 +37,9 @@ LIMITS = {
     "BOTKEYS_ROWS_PER_BOT_AND_DAY": 1_000_000_000,
 }
 """More than a process can do, so that its limits are at work and let everything through."""
+
+PRISTINE = "pristine"
+"""A database that nothing has used since it was migrated."""
 
 _ACCOUNT = "benchmark"
 
@@ -75,6 +80,26 @@ class Installation:
         command = [sys.executable, "-m", "benchmarks.floor"]
         return running(command, environment, "/v1/keys", self.folder / "floor.log")
 
+    def url(self, user: str) -> str:
+        """Return the database's URL for another login: `botkeys_owner`, or `postgres`."""
+        return make_url(self.database_url).set(username=user).render_as_string(hide_password=False)
+
+    @contextmanager
+    def copied(self, name: str, of: str = PRISTINE) -> Iterator[Self]:
+        """Yield the same with a database of its own, a copy of one that nobody uses now.
+
+        All copies of one are alike to the byte, and each begins after a checkpoint.
+        """
+        mine = make_url(self.database_url)
+        other = mine.set(username="postgres", database="postgres")
+        maintenance = other.render_as_string(hide_password=False)
+        uvloop.run(_execute(maintenance, _copy(name, of)))
+        try:
+            url = mine.set(database=name).render_as_string(hide_password=False)
+            yield replace(self, database_url=url)
+        finally:
+            uvloop.run(_execute(maintenance, f"DROP DATABASE {name} WITH (FORCE)"))
+
     def environment(self, role: Role) -> dict[str, str]:
         return {
             "BOTKEYS_MODE": "development",  # the mode with an issuer of its own
@@ -95,6 +120,7 @@ def installation() -> Iterator[Installation]:
             version = uvloop.run(_prepare_database(postgres))
             _prepare_keys(folder)
             uvloop.run(_register_keys(postgres, KeyFolder(folder / "runtime")))
+            uvloop.run(_execute(postgres.url("postgres", "postgres"), _copy(PRISTINE, DATABASE)))
             yield Installation(folder, postgres.url(), version, postgres.pid or 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -110,6 +136,20 @@ async def _prepare_database(postgres: EmbeddedPostgres) -> str:
         version = await connection.scalar(text("SHOW server_version"))
     await database.close()
     return str(version)
+
+
+def _copy(name: str, of: str) -> str:
+    """Return the statement that copies a database's files, without writing them to the log."""
+    return f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {of} STRATEGY file_copy"
+
+
+async def _execute(url: str, statement: str) -> None:
+    """Execute what cannot be part of a transaction."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _register_keys(postgres: EmbeddedPostgres, folder: KeyFolder) -> None:

@@ -60,7 +60,9 @@ MEASURES = (
         "trading",
         lambda ready, quick: measure_trading(ready, *((5_000, 1_000) if quick else ())),
     ),
-    Measure("purge", lambda ready, quick: [measure_purge(ready, *((5_000, 3) if quick else ()))]),
+    Measure(
+        "purge", lambda ready, quick: [measure_purge(ready, *((5_000, _QUICK) if quick else ()))]
+    ),
     Measure("start", lambda ready, quick: [measure_cold_start(ready, 3 if quick else _STARTS)]),
     Measure("help", lambda _, quick: [measure_help(3 if quick else _STARTS)]),
     Measure("signing", lambda _, quick: [measure_signing(*((1, 100) if quick else (5, 300)))]),

@@ -2,6 +2,9 @@
 
 They are written with COPY: a year of ten bots, the same in every run, ready for analytics. To look
 at them: `botkeys token --account seeded`. If `make run` is running, its database is used.
+
+`make bench` has no use for a year of its own days: it repeats a part of one, with what the days of
+that part add up to.
 """
 
 import asyncio
@@ -10,21 +13,22 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import asyncpg
 import typer
-from sqlalchemy import insert, text
+from sqlalchemy import Column, Date, DateTime, insert, text
 
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
 from app.db.embedded import ClusterInUse, EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
-from app.db.models import Account, Bot, KeyLabel
+from app.db.models import Account, Bot, KeyLabel, Trade, TradeDay
 from app.domains.analytics.rollups import add_up
 from app.process.data_folder import DataFolder
 from app.settings import Settings
+from benchmarks.bulk import filling
 from benchmarks.seed_rows import (
     BOTS,
     SNAPSHOT_COLUMNS,
@@ -41,6 +45,9 @@ ACCOUNT = "seeded"
 _LINES_AT_ONCE = 5_000
 _DAYS_AT_ONCE = 14
 _PATIENCE = 600.0
+PARTS = 8
+PART = timedelta(days=46)
+"""Of what is repeated, `PARTS` times: a year, and three days."""
 
 
 class AlreadySeeded(Exception):
@@ -50,13 +57,7 @@ class AlreadySeeded(Exception):
 async def seed(database_url: str, account: str, trade_count: int, snapshot_count: int) -> None:
     """Fill a new account of the development issuer; raise `AlreadySeeded` if it exists."""
     places = Places(account_id(DevelopmentIssuer.issuer, account))
-    database = open_database(
-        database_url,
-        application_name="botkeys-seed",
-        pool_size=None,
-        statement_timeout=_PATIENCE,
-    )
-    try:
+    async with _opened(database_url) as database:
         await _add_account(database, places, account)
         await asyncio.gather(
             _copy(database_url, "trades", TRADE_COLUMNS, trades(places, trade_count)),
@@ -71,7 +72,55 @@ async def seed(database_url: str, account: str, trade_count: int, snapshot_count
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             for table in ("trades", "equity_snapshots"):
                 await connection.execute(text(f"VACUUM ANALYZE {table}"))
-        await _add_up_days(database, places)
+        await _add_up_days(database, places, YEAR + timedelta(days=1))
+
+
+async def seed_repeated(database_url: str, account: str, trade_count: int) -> None:
+    """Fill a new account with `PARTS` times the same trades, each `PART` before the next.
+
+    `database_url` is that of the tables' owner; nobody else may use them meanwhile.
+    """
+    places = Places(account_id(DevelopmentIssuer.issuer, account))
+    async with _opened(database_url) as database:
+        await _add_account(database, places, account)
+        lines = trades(places, trade_count // PARTS, PART)
+        async with filling(database_url, "trades") as connection:
+            await connection.copy_to_table("trades", source=_chunks(lines), columns=TRADE_COLUMNS)
+            await connection.execute(_repeat(Trade.__table__, "id"), places.account)
+        await _add_up_days(database, places, PART)
+        async with filling(database_url, "trade_days") as connection:
+            await connection.execute(_repeat(TradeDay.__table__), places.account)
+
+
+def _repeat(table: Any, name: str | None = None) -> str:
+    """Return the statement that adds the earlier parts; `name` is a text that is unique."""
+    columns = table.columns
+
+    def moved(column: Column[Any]) -> str:
+        if isinstance(column.type, Date):
+            return f"{column.name} - part * {PART.days}"
+        if isinstance(column.type, DateTime):
+            return f"{column.name} - part * interval '{PART.days} days'"
+        return f"{column.name} || '/' || part" if column.name == name else column.name
+
+    return f"""
+        INSERT INTO {table.name} ({", ".join(column.name for column in columns)})
+        SELECT {", ".join(map(moved, columns))}
+        FROM {table.name} CROSS JOIN generate_series(1, {PARTS - 1}) AS part
+        WHERE account_id = $1
+    """  # noqa: S608  # our own names
+
+
+@asynccontextmanager
+async def _opened(database_url: str) -> AsyncIterator[Database]:
+    database = open_database(
+        database_url,
+        application_name="botkeys-seed",
+        pool_size=None,
+        statement_timeout=_PATIENCE,
+    )
+    try:
+        yield database
     finally:
         await database.close()
 
@@ -103,22 +152,21 @@ async def _add_account(database: Database, places: Places, account: str) -> None
 async def _copy(
     database_url: str, table: str, columns: tuple[str, ...], lines: Iterator[str]
 ) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        while chunk := "".join(islice(lines, _LINES_AT_ONCE)):
-            yield chunk.encode()
-
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.copy_to_table(table, source=chunks(), columns=columns)
+        await connection.copy_to_table(table, source=_chunks(lines), columns=columns)
     finally:
         await connection.close()
 
 
-async def _add_up_days(database: Database, places: Places) -> None:
+async def _chunks(lines: Iterator[str]) -> AsyncIterator[bytes]:
+    while chunk := "".join(islice(lines, _LINES_AT_ONCE)):
+        yield chunk.encode()
+
+
+async def _add_up_days(database: Database, places: Places, span: timedelta) -> None:
     """Compute the rollups as a worker does for reported trades, in two halves at once."""
-    days: list[date] = [
-        (UNTIL - timedelta(days=back)).date() for back in range(YEAR.days + 1, -1, -1)
-    ]
+    days: list[date] = [(UNTIL - timedelta(days=back)).date() for back in range(span.days, -1, -1)]
 
     async def some(of: list[date]) -> None:
         for begin in range(0, len(of), _DAYS_AT_ONCE):

@@ -71,14 +71,16 @@ class Places:
         return f"{self.account}\t{bot}\t{name}\t{key}\tokx\tlive\tlinear"
 
 
-def trades(places: Places, count: int) -> Iterator[str]:
-    """Yield trades spread randomly over the year; a little more than half are profitable."""
+def trades(places: Places, count: int, span: timedelta = YEAR) -> Iterator[str]:
+    """Yield trades spread randomly over a time that ends with the year; a little more than half
+    are profitable.
+    """
     chance = random.Random(count)  # noqa: S311  # numbers to look at, not secrets
-    step = YEAR // _MICROSECOND // max(count, 1)
+    step = span // _MICROSECOND // max(count, 1)
     for number in range(count):
         who = chance.randrange(BOTS)
         symbol = chance.randrange(len(SYMBOLS))
-        closed = _SINCE + (number * step + chance.randrange(step)) * _MICROSECOND
+        closed = UNTIL - span + (number * step + chance.randrange(step)) * _MICROSECOND
         opened = closed - timedelta(seconds=chance.randrange(30, 14_400))
         entry = 10_000 + symbol * 1_000 + chance.randrange(1_000)
         moved = round(chance.gauss(1, 60))

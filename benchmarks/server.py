@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.cpu import children, cpu_seconds
 from benchmarks.load import Load, Measured
 
 _PATIENCE = 30.0
@@ -64,20 +65,14 @@ class Server:
 
     def cpu_seconds(self) -> dict[int, float]:
         """Return how much CPU time it and its children have used so far, by process id."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return {pid: _cpu_seconds(pid) for pid in (self.process.pid, *map(int, children.split()))}
+        processes = (self.process.pid, *children(self.process.pid))
+        return {pid: cpu_seconds(pid) for pid in processes}
 
     def resident_mib(self) -> float:
         """Return the resident memory in MiB, as Linux counts it (shared libraries included)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the user and system time of a process (proc(5): fields 14 and 15)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
