@@ -65,6 +65,7 @@ class Assignment(Base):
         ForeignKeyConstraint(
             ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
         ),
+        Index("ix_assignments_key", "account_id", "key_id"),
     )
 
     account_id: Mapped[AccountId]

@@ -40,6 +40,7 @@ class DeletionMark(Base):
         UniqueConstraint("account_id", "environment", "key_id", postgresql_nulls_not_distinct=True),
         CheckConstraint(one_of("environment", Environment), "environment"),
         Index("ix_deletion_marks_read", "account_id", "environment", "key_id", "cutoff"),
+        Index("ix_deletion_marks_key", "account_id", "key_id"),
     )
 
     account_id: Mapped[AccountId]

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.db.driver import BatchExecutor, Executor, Statement
 from app.db.nodes import count_shards
-from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
+from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, frozen
 from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 
 BotRef: TypeAlias = tuple[UUID, UUID]
@@ -70,7 +70,7 @@ def _members(account: str) -> str:
     """
     return f"""
     SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
-           EXISTS (SELECT FROM freezes WHERE {freezes_of(account)}),
+           {frozen(account)},
            bots.paused,
            keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
            keys.version, keys.active, keys.permission_trade,
@@ -82,7 +82,7 @@ def _members(account: str) -> str:
            listing.settle, priced.price, listing.tick_size, listing.lot_size,
            listing.min_quantity, listing.contract_size,
            listing.contract_changed_at
-    """  # noqa: S608  # built from constants only
+    """  # built from constants only
 
 
 _OF_ONE = _members(":account")

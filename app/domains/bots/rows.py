@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, String, literal_column, or_
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
+from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, frozen
 from app.domains.bots.opening_rules import (
     OpeningFacts,
     conditions_of,
@@ -51,7 +51,7 @@ class BotRow(NamedTuple):
 _OF_KEY = ("permission_trade", "permission_withdraw", "unverified", "verification_status")
 FACTS = {
     "account_closing": "(SELECT closing_at IS NOT NULL FROM accounts WHERE account_id = :account)",
-    "frozen": f"EXISTS (SELECT FROM freezes WHERE {freezes_of(':account')})",
+    "frozen": frozen(":account"),
     "paused": "bots.paused",
     "has_key": "(bots.key_id IS NOT NULL)",
     "key_active": "keys.active",

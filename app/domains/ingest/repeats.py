@@ -6,7 +6,7 @@ same.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Generic, NamedTuple
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from app.domains.ingest.valuation import UNKNOWN, Valued
 from app.domains.trading.contracts import ContractRepository, Origin
 from app.domains.trading.directory import Directory
 from app.domains.trading.errors import AmbiguousSymbol
-from app.domains.trading.marks import Mark
 
 _OTHER_KEY = (
     "The trade was stored without P&L for another key. Name that key in `key_id` to complete it."
@@ -37,12 +36,13 @@ class Repeats(ABC, Generic[ItemType]):
         """Return the verdicts on items that were stored now."""
         return {place: {"id": item.id, "status": "stored"} for place, item in items.items()}
 
-    async def judge(
-        self, items: Mapping[int, ItemType], marks: Sequence[Mark]
-    ) -> dict[int, Verdict]:
-        """Return the verdicts on items by place. Completes trades."""
+    async def judge(self, items: Mapping[int, ItemType]) -> dict[int, Verdict]:
+        """Return the verdicts on items by place. Completes trades.
+
+        What is stored under their ids may be of another key of the bot.
+        """
         deleted: Collection[str] = ()
-        if marks:
+        if marks := await self._rows.all_marks():
             names = {item.id for item in items.values()}
             deleted = await self._rows.deleted(self.target, marks, names)
         verdicts: dict[int, Verdict] = {

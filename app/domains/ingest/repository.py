@@ -5,7 +5,19 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Date, Uuid, bindparam, case, cast, func, or_, select, text
+from sqlalchemy import (
+    Date,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +37,7 @@ from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import MARK_STALE
 from app.domains.ingest.bulk_insert import COMPLETE, CONTRACT, Target, array_text, items_text
 from app.domains.trading.contracts import Origin
-from app.domains.trading.marks import Mark, mark_of, not_covered
+from app.domains.trading.marks import Mark, mark_of, not_covered, read_marks
 from botkeys.exchanges.model import ContractType
 
 _TODAY = cast(func.timezone("UTC", NOW), Date)
@@ -62,6 +74,17 @@ _LOCK = Statement(
     .with_for_update(read=True, of=Bot)
 )
 _KEY_ID = func.coalesce(bindparam("key", type_=Uuid()), Bot.key_id)
+
+_OF_ACCOUNT = (
+    select(DeletionMark.id, DeletionMark.environment, DeletionMark.key_id, DeletionMark.cutoff)
+    .where(DeletionMark.account_id == bindparam("account"))
+    .correlate(Bot)
+)
+# In two parts, since an account may have many marks of other keys.
+_MARKS = union_all(
+    _OF_ACCOUNT.where(DeletionMark.key_id.is_(None)),
+    _OF_ACCOUNT.where(DeletionMark.key_id == _KEY_ID),
+).lateral("marks")
 _SITUATION = Statement(
     select(
         BotToken.token_hash,
@@ -72,10 +95,7 @@ _SITUATION = Statement(
         KeyLabel.contract_type,
         Key.id,
         Key.region,
-        DeletionMark.id,
-        DeletionMark.environment,
-        DeletionMark.key_id,
-        DeletionMark.cutoff,
+        *_MARKS.c,
     )
     .select_from(Bot)
     .outerjoin(BotToken, (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id))
@@ -90,7 +110,7 @@ _SITUATION = Statement(
         (KeyLabel.account_id == Assignment.account_id) & (KeyLabel.key_id == Assignment.key_id),
     )
     .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
-    .outerjoin(DeletionMark, DeletionMark.account_id == Bot.account_id)
+    .outerjoin(_MARKS, true())
     .where(*_OF_BOT)
 )
 
@@ -98,6 +118,7 @@ _SITUATION = Statement(
 class BotAtIngest(NamedTuple):
     """The calling bot under its lock, and the key that it reports for. `now` is the database's
     clock; `origin` is `None` if the bot never had the key or nothing is known about it any more.
+    `marks` are those of the key, and of all keys.
     """
 
     token_hash: bytes | None
@@ -138,6 +159,10 @@ class IngestRepository:
             origin = Origin(key, exchange, environment, ContractType(contract_type), place)
         marks = [mark_of(*row[-3:]) for row in map(tuple, rows) if row[-4] is not None]
         return BotAtIngest(token_hash, now, key, origin, marks)
+
+    async def all_marks(self) -> list[Mark]:
+        """Return the marks of the account, whose lock is held."""
+        return await read_marks(self._session, self._account_id)
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Insert rows in the order of `target.columns`; return the bot's ids of the new ones."""

@@ -33,7 +33,6 @@ class ScreenedBatch(Generic[ItemType]):
     refusals: list[Verdict | None]
     accepted: dict[int, ItemType]
     origin: Origin | None
-    marks: Sequence[Mark]
 
     @classmethod
     def of(
@@ -54,7 +53,7 @@ class ScreenedBatch(Generic[ItemType]):
             else:
                 refusals.append(None)
                 accepted[place] = item
-        return cls(batch.items, refusals, accepted, origin, marks)
+        return cls(batch.items, refusals, accepted, origin)
 
     def refuse(self, place: int, code: str, detail: str) -> None:
         """Refuse an item that was accepted so far."""

@@ -238,7 +238,7 @@ class IngestService:
         changed = [item.time for item in new.values()]
         if len(new) < len(accepted):
             others = {place: item for place, item in accepted.items() if place not in new}
-            judged = await repeats.judge(others, screened.marks)
+            judged = await repeats.judge(others)
             results |= judged
             changed += [
                 accepted[place].time

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
+from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freeze_of_key, wide_freezes
 from app.domains.bots.opening_rules import OpeningFacts, facts_blocked_by
 from app.domains.keys.states import EXPIRING, KeyState, Standing, Times, key_state
 
@@ -71,10 +71,16 @@ EXPIRES = f"""
 """
 """Whether the key's expiry is past or near, by the database's clock: see `Standing`."""
 
+WIDE = f"SELECT exchange, created_at, scope FROM freezes WHERE {wide_freezes(':account')}"  # noqa: S608  # built from constants only
 FROZEN = f"""
     LEFT JOIN LATERAL (
-        SELECT min(freezes.created_at) AS since, min(freezes.scope) AS widest
-        FROM freezes WHERE {freezes_of(":account")}
+        SELECT min(applying.created_at) AS since, min(applying.scope) AS widest
+        FROM (
+            SELECT created_at, scope FROM wide
+            WHERE wide.exchange IS NULL OR wide.exchange = keys.exchange
+            UNION ALL
+            SELECT created_at, scope FROM freezes WHERE {freeze_of_key(":account")}
+        ) AS applying
     ) AS frozen ON true
 """  # noqa: S608  # built from constants only
 """The freezes of a key: their scopes are in the order of the alphabet, the widest first."""
@@ -112,7 +118,7 @@ def keys_sql(conditions: str = "", order: str = "", limit: str = "") -> str:
                 ON bots.account_id = keys.account_id AND bots.key_id = keys.id
             WHERE keys.account_id = :account {conditions}
             {ordered} {limit}
-        )
+        ), wide AS MATERIALIZED ({WIDE})
         SELECT {_MEMBERS}
         FROM page AS keys
         {FROZEN}
