@@ -140,17 +140,17 @@ LOCK_ALL = Statement(
             WHERE account_id = :account AND id = ANY (ARRAY(
                 SELECT unnest(ARRAY[key_id, of_position, :key]) FROM bot
             ))
-            ORDER BY id FOR SHARE
+            ORDER BY id FOR SHARE OF keys
         ), asset AS MATERIALIZED (
             SELECT key_id, contract_type FROM trading_assets
             WHERE account_id = :account AND symbol = :symbol
               AND key_id = ANY (ARRAY(SELECT id FROM key))
-            ORDER BY key_id, contract_type FOR SHARE
+            ORDER BY key_id, contract_type FOR SHARE OF trading_assets
         ), position AS MATERIALIZED (
             SELECT id FROM positions
             WHERE account_id = :account AND bot_id = :bot AND id = :position
               AND (SELECT count(*) FROM asset) >= 0
-            FOR UPDATE
+            FOR UPDATE OF positions
         )
         SELECT bot.key_id, bot.of_position, EXISTS (SELECT FROM position),
             ARRAY(SELECT id FROM key),
