@@ -106,7 +106,7 @@ demo: install ## play the main story on the terminal, in production mode with th
 bench: plots ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
 
-bench-quick: plots ## the same in two minutes, inexact
+bench-quick: plots ## the same with fewer rounds, inexact
 	@exec $(BIN)/python -m benchmarks --quick
 
 # Each peer is installed apart, about 1.5 GB in all; one that cannot be is shown as skipped.
