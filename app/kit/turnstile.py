@@ -10,13 +10,15 @@ SECONDS = 0.005
 class Turnstile:
     """Calls what is given to it: at once for the first `few` in a turn, and for the others in the
     turns that follow, in order. A turn takes `seconds`.
+
+    What is called returns whether it had anything left to do: if not, it takes nobody's place.
     """
 
     def __init__(self, few: int, seconds: float = SECONDS) -> None:
         self._few = few
         self._seconds = seconds
         self._passed = 0
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[], bool]] = deque()
         self._turns = False
 
     @property
@@ -24,12 +26,11 @@ class Turnstile:
         """Return how many wait for their turn."""
         return len(self._waiting)
 
-    def enter(self, do: Callable[[], None]) -> None:
+    def enter(self, do: Callable[[], bool]) -> None:
         if not self._turns:
             self._begin_turn()
         if self._passed < self._few and not self._waiting:
-            self._passed += 1
-            do()
+            self._passed += do()
         else:
             self._waiting.append(do)
 
@@ -43,6 +44,5 @@ class Turnstile:
         if not self._waiting:
             return
         self._begin_turn()
-        for _ in range(min(self._few, len(self._waiting))):
-            self._passed += 1
-            self._waiting.popleft()()
+        while self._waiting and self._passed < self._few:
+            self._passed += self._waiting.popleft()()

@@ -231,20 +231,24 @@ class HttpProtocol(HttpToolsProtocol):
             if self._held:
                 # It has come in time: from now on it waits for us.
                 self._deadline.clear()
-                self.flow.pause_reading()
         else:
             self._take(data)
+        if len(self._held) >= HEAD_BYTES:
+            # Not before: who reads nothing does not notice either that the peer has gone.
+            self.flow.pause_reading()
 
     @property
     def _between_requests(self) -> bool:
         return not (self._begun or self._head_bytes or self._answering or self._deaf)
 
-    def _read_held(self) -> None:
-        """Read the beginning of a paced request, whose turn it is."""
+    def _read_held(self) -> bool:
+        """Read the beginning of a paced request in its turn; return whether its caller is there."""
         data, self._held = self._held, b""
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
-            self._take(data)
+        if self.transport.is_closing():
+            return False
+        self.flow.resume_reading()
+        self._take(data)
+        return True
 
     def _take(self, data: bytes) -> None:
         if self._deaf:

@@ -14,10 +14,11 @@ async def test_the_first_pass_at_once_and_the_others_in_order_a_few_in_a_turn() 
 
     all_passed = asyncio.Event()
 
-    def note(number: int) -> None:
+    def note(number: int) -> bool:
         passed.append((number, loop.time()))
         if number == 9:
             all_passed.set()
+        return True
 
     for number in range(10):
         turnstile.enter(partial(note, number))
@@ -36,3 +37,21 @@ async def test_the_first_pass_at_once_and_the_others_in_order_a_few_in_a_turn() 
         turnstile.enter(partial(note, number))
     assert [number for number, _ in passed[-3:]] == [11, 12, 13]
     await asyncio.sleep(0.05)
+
+
+async def test_what_has_nothing_left_to_do_takes_nobodys_place() -> None:
+    turnstile = Turnstile(2, seconds=0.02)
+    called: list[str] = []
+
+    def call(name: str) -> bool:
+        called.append(name)
+        return not name.startswith("gone")
+
+    for name in ("one", "two", *(f"gone {number}" for number in range(100)), "three", "four"):
+        turnstile.enter(partial(call, name))
+    assert called == ["one", "two"]
+    await asyncio.sleep(0.03)
+
+    assert called[-2:] == ["three", "four"]
+    assert turnstile.waiting == 0
+    await asyncio.sleep(0.02)

@@ -565,3 +565,37 @@ def test_paced_requests_that_come_at_once_are_read_a_few_at_a_time_and_others_be
         assert began[: began.index("/other")].count("/paced") <= len(many) / 2
         assert began.count("/paced") == len(many)
         assert shared.turnstile.waiting == 0
+
+
+def test_paced_requests_of_callers_that_have_gone_are_not_begun_and_keep_nobody_waiting() -> None:
+    """Rule R102: who comes and goes takes no place of those who stay."""
+    began: list[str] = []
+
+    def keep_the_loop_busy() -> None:
+        time.sleep(0.3)
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(scope["path"])
+        if scope["path"] == "/busy":
+            keep_the_loop_busy()
+        await application(scope, receive, send)
+
+    shared = connections(most=400, most_per_address=200, paced=(b"GET /paced",))
+    with http_server(noting, shared) as server:
+        many, other, last = (
+            [server.connect() for _ in range(90)],
+            server.connect(),
+            server.connect(),
+        )
+        for client in (*many, other, last):
+            assert client.get().status == 200
+        other.send(b"GET /busy HTTP/1.1\r\nHost: here\r\n\r\n")
+        time.sleep(0.05)
+        for client in many:
+            client.send(b"GET /paced HTTP/1.1\r\nHost: here\r\n\r\n")
+            client.close()
+        last.send(b"GET /paced/last HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert {client.answer().status for client in (other, last)} == {200}
+        # The first of a turn are begun before it is known that they have gone.
+        assert began[: began.index("/paced/last")].count("/paced") < len(many) / 3
+        assert shared.turnstile.waiting == 0
