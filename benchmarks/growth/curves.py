@@ -40,9 +40,6 @@ ACCEPTED = {
         "reads the marks of what the account has deleted, from an index alone"
     ),
     r"/v1/events( .*)?": "looks at the account's marks for each event, while they are few",
-    r"addKey a key and its deletion|deleteBot after addBot": (
-        f"{OF_THE_ACCOUNT}: it counts them, up to that limit"
-    ),
     r"/v1/dashboard( .*)?": f"{OF_THE_ACCOUNT}: it counts those in each state",
     r"/v1/(keys|bots) (?!sort=).*": f"{OF_THE_ACCOUNT}, where few of many fit",
     r"cut_days": "reads the days of each account that something was deleted in within the hour",

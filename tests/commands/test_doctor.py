@@ -193,7 +193,7 @@ async def test_a_server_that_does_not_answer_costs_the_check_its_time_and_no_mor
         began = time.monotonic()
         # Longer than the second that the check of limits gives its server, on a busy machine too.
         findings = await examine(who, (database, shared_limits), 4)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 4 + 2.8
     assert bad(findings)[0] == "fault No answer within 4 s."
     assert "does not answer (TimeoutError)" in bad(findings)[1]
 

@@ -1,7 +1,6 @@
 """Migrations expand before they contract: the release before goes on on the present schema."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
 from app.db.migrate import alembic_config, migrate
-from tests.support.database import Server, execute
+from tests.support.database import Server, empty_database
 from tests.support.former_release import MIGRATION
 
 CONTRACTED: frozenset[str] = frozenset()
@@ -67,22 +66,20 @@ CONSTRAINTS = text("""
 @pytest.fixture
 async def former(server: Server) -> AsyncIterator[tuple[str, AsyncConnection]]:
     """Provide the address of a database as the release before left it, and a connection."""
-    name = f"test_{uuid4().hex}"
-    await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
-    url = server.url(name, superuser=True)
-    database = open_database(url, application_name="botkeys-tests", pool_size=None)
 
     def upgrade(sync: Connection) -> None:
         config = alembic_config()
         config.attributes["connection"] = sync
         command.upgrade(config, MIGRATION)
 
-    async with database.engine.connect() as connection:
-        await connection.run_sync(upgrade)
-        await connection.commit()
-        yield url, connection
-    await database.close()
-    await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
+    async with empty_database(server) as name:
+        url = server.url(name, superuser=True)
+        database = open_database(url, application_name="botkeys-tests", pool_size=None)
+        async with database.engine.connect() as connection:
+            await connection.run_sync(upgrade)
+            await connection.commit()
+            yield url, connection
+        await database.close()
 
 
 async def relied_on(connection: AsyncConnection) -> set[str]:

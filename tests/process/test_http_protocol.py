@@ -568,7 +568,7 @@ def test_paced_requests_that_come_at_once_are_read_a_few_at_a_time_and_others_be
 
 
 def test_paced_requests_of_callers_that_have_gone_are_not_begun_and_keep_nobody_waiting() -> None:
-    """Rule R102: who comes and goes takes no place of those who stay."""
+    """Rule R102: a caller that leaves takes nobody's place."""
     began: list[str] = []
 
     def keep_the_loop_busy() -> None:

@@ -93,7 +93,7 @@ async def test_turns_make_progress_where_no_batch_holds_the_rows_of_one_time(
         await fill(database, bot.account_id, key["id"], rows=7, at=at, step=0)
         await user.post("/v1/data-deletions", {"scope": "all"})
 
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(30):
         assert await purge_deleted(database.sessions, PurgeLimits(batch=3, turn=0)) == 2
 
     for operation in await operations(busy_world):
