@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from examples.issuer import Issuer
@@ -216,6 +217,29 @@ def test_access_rules_hold_for_all_of_bots_routes_and_for_no_other(
     assert found["127.0.0.2"] == dict.fromkeys(bots, 403) | {"/livez": 200}
     assert 403 not in found["127.0.0.1"].values()
     assert found["127.0.0.1"]["/v1/runtime/stream"] == 200
+
+
+def test_heartbeats_share_connections_to_the_processes_and_other_calls_have_their_own(
+    site: Site, trader: Trader
+) -> None:
+    ports = {site.ports[named]["port"] for named, role in PORTS.items() if role == "runtime"}
+
+    def ended() -> int:
+        """Return how many connections between proxy and processes have ended within a minute."""
+        found = psutil.net_connections("tcp4")
+        ends = [(one.laddr, one.raddr) for one in found if one.status == psutil.CONN_TIME_WAIT]
+        return sum(not ports.isdisjoint(end.port for end in both if end) for both in ends)
+
+    with site.http(trader.token) as bot:
+        before = ended()
+        for _ in range(20):
+            sent(bot.post("/v1/runtime/heartbeat"), 200)
+        beats = ended() - before
+        for number in range(20):
+            sent(bot.put(f"/v1/runtime/positions/kept-{number}", json={}), 422)
+        others = ended() - before - beats
+    assert beats <= 1
+    assert others >= 15
 
 
 def test_a_token_that_came_in_the_clear_is_not_passed_on(site: Site) -> None:
