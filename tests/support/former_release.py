@@ -4,5 +4,5 @@ With each release both values move to the one that precedes it: the commit, and 
 which its code ends.
 """
 
-COMMIT = "ced9e496ebc37817574052a304d700d084932102"
-MIGRATION = "0057"
+COMMIT = "a3faf677aec9cb8eb0054a6d2d294f655db76c43"
+MIGRATION = "0058"
