@@ -16,7 +16,6 @@ from sqlalchemy import (
     select,
     text,
     true,
-    union_all,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,7 +27,6 @@ from app.db.models import (
     Assignment,
     Bot,
     BotToken,
-    DeletionMark,
     IngestDay,
     Key,
     KeyLabel,
@@ -37,7 +35,7 @@ from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import MARK_STALE
 from app.domains.ingest.bulk_insert import COMPLETE, CONTRACT, Target, array_text, items_text
 from app.domains.trading.contracts import Origin
-from app.domains.trading.marks import Mark, mark_of, not_covered, read_marks
+from app.domains.trading.marks import Mark, mark_of, not_covered, of_key, read_marks
 from botkeys.exchanges.model import ContractType
 
 _TODAY = cast(func.timezone("UTC", NOW), Date)
@@ -75,16 +73,7 @@ _LOCK = Statement(
 )
 _KEY_ID = func.coalesce(bindparam("key", type_=Uuid()), Bot.key_id)
 
-_OF_ACCOUNT = (
-    select(DeletionMark.id, DeletionMark.environment, DeletionMark.key_id, DeletionMark.cutoff)
-    .where(DeletionMark.account_id == bindparam("account"))
-    .correlate(Bot)
-)
-# In two parts, since an account may have many marks of other keys.
-_MARKS = union_all(
-    _OF_ACCOUNT.where(DeletionMark.key_id.is_(None)),
-    _OF_ACCOUNT.where(DeletionMark.key_id == _KEY_ID),
-).lateral("marks")
+_MARKS = of_key(bindparam("account"), _KEY_ID, Bot).lateral("marks")
 _SITUATION = Statement(
     select(
         BotToken.token_hash,
@@ -157,7 +146,7 @@ class IngestRepository:
         if exchange is not None:
             place = None if known is None else region or ""
             origin = Origin(key, exchange, environment, ContractType(contract_type), place)
-        marks = [mark_of(*row[-3:]) for row in map(tuple, rows) if row[-4] is not None]
+        marks = [mark_of(*row[-3:]) for row in map(tuple, rows) if row[-1] is not None]
         return BotAtIngest(token_hash, now, key, origin, marks)
 
     async def all_marks(self) -> list[Mark]:

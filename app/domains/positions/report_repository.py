@@ -122,16 +122,22 @@ class PositionReportRepository:
         """Return the bot's rows, and the database's time after the locks."""
         return await read_under_locks(self._executor, self._account_id, self._bot_id)
 
-    async def deleted(self, position_id: str) -> tuple[list[Mark], datetime | None]:
-        """Return the account's marks, and when a position of this id was purged, or `None`.
+    async def deleted(
+        self, position_id: str, key_id: UUID | None
+    ) -> tuple[list[Mark], datetime | None]:
+        """Return the key's marks with those of all keys, and when a position of this id was purged,
+        or `None`.
 
-        It is `None` if no row was purged, or if that was long ago. The account's lock is held, so
-        no deletion runs concurrently. If no row was found to lock, no purge runs concurrently
-        either: this reads what the purge left.
+        It is `None` if no row was purged, if that was long ago, or if the account has no mark. The
+        account's lock is held, so no deletion runs concurrently. If no row was found to lock, no
+        purge runs concurrently either: this reads what the purge left.
         """
-        rows = await self._executor.fetch(statements.DELETED, **self._names, position=position_id)
+        rows = await self._executor.fetch(
+            statements.DELETED, **self._names, position=position_id, key=key_id
+        )
         found = [tuple(row) for row in rows]
-        return [mark_of(*row[:-1]) for row in found], found[0][-1] if found else None
+        marks = [mark_of(*mark) for _, *mark in found if mark[-1] is not None]
+        return marks, found[0][0] if found else None
 
     async def remove(self, position_id: str) -> None:
         """Delete a position that a deletion covers, as the purge does."""

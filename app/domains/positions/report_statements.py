@@ -15,10 +15,12 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    exists,
     func,
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -39,6 +41,7 @@ from app.db.models import (
 from app.db.models.position import happened, held
 from app.db.outcome import IDENTIFIED, IDENTIFIED_SQL
 from app.domains.positions.rows import POSITIONS, named
+from app.domains.trading.marks import of_key
 from app.domains.trading.tombstones import digest_of, removal
 
 WRITTEN = (
@@ -181,11 +184,9 @@ HELD = Statement(
     .order_by(_HELD.c.id)
     .limit(bindparam("limit", type_=Integer()))
 )
+_MARKS = of_key(_ACCOUNT, bindparam("key", type_=Uuid())).subquery("marks")
 DELETED = Statement(
     select(
-        DeletionMark.environment,
-        DeletionMark.key_id,
-        DeletionMark.cutoff,
         select(PurgedPosition.purged_at)
         .where(
             PurgedPosition.account_id == _ACCOUNT,
@@ -193,8 +194,16 @@ DELETED = Statement(
             PurgedPosition.digest == digest_of(_ACCOUNT, _BOT, _POSITION),
         )
         .scalar_subquery(),
-    ).where(DeletionMark.account_id == _ACCOUNT)
+        *_MARKS.c,
+    )
+    .select_from(Account)
+    .outerjoin(_MARKS, true())
+    .where(
+        Account.account_id == _ACCOUNT,
+        exists().where(DeletionMark.account_id == Account.account_id),
+    )
 )
+"""No row for an account without any mark."""
 REMOVE = Statement(removal(_THIS_POSITION))
 FORMER_KEY = Statement(
     select(
@@ -252,17 +261,13 @@ _ADDED = (
 ADD = Statement(named(_ADDED, _ACCOUNT).where(_ADDED.c.account_id == _ACCOUNT))
 
 
+_OF_KEY = of_key(_ACCOUNT, Position.key_id, Position).lateral("of_key")
 _DELETED_BEFORE = (
-    select(func.max(DeletionMark.cutoff))
+    select(func.max(_OF_KEY.c.cutoff))
     .where(
         Position.status == "closed",
-        DeletionMark.account_id == _ACCOUNT,
-        or_(
-            DeletionMark.environment.is_(None),
-            DeletionMark.environment == Position.environment,
-        ),
-        or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
-        happened(Position.__table__) < DeletionMark.cutoff,
+        or_(_OF_KEY.c.environment.is_(None), _OF_KEY.c.environment == Position.environment),
+        happened(Position.__table__) < _OF_KEY.c.cutoff,
     )
     .correlate(Position)
     .scalar_subquery()

@@ -245,12 +245,11 @@ class PositionReportService:
         asks = sent.status == "opening"
         if state_of(stored) in {State.OPEN, State.RESERVED} or (asks and stored is None):
             return report
-        marks, purged_at = await self._positions.deleted(report.position_id)
-        if not marks:
-            return report
+        key_id = stored.key_id if stored else sent.key_id or report.key_id
+        marks, purged_at = await self._positions.deleted(report.position_id, key_id)
         if stored is None and purged_at is not None and not _began_after(purged_at, report):
             raise DataDeleted
-        end = latest_cutoff(marks, *await self._scope(report))
+        end = latest_cutoff(marks, *await self._scope(report)) if marks else None
         if end is None:
             return report
         if stored is None:

@@ -3,15 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Uuid, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
 from app.db.clock import NOW
-from app.db.models import Bot, DeletionMark, Position
+from app.db.models import Bot, Position
 from app.db.models.position import held
 from app.domains.positions.rows import POSITIONS, PositionRow
-from app.domains.trading.marks import Mark, read_marks
+from app.domains.trading.marks import Mark, mark_of, of_key
 
 
 class PositionRepository:
@@ -46,22 +46,20 @@ class PositionRepository:
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else PositionRow._make(row)
 
-    async def marks(self) -> list[Mark]:
-        return await read_marks(self._session, self._account_id)
+    async def marks(self, key_id: UUID | None) -> list[Mark]:
+        """Return the marks of this key and of all keys."""
+        query = of_key(literal(self._account_id), literal(key_id, Uuid()))
+        return [mark_of(*row) for row in (await self._session.execute(query)).all()]
 
     async def close(self, bot_id: UUID, position_id: str) -> None:
         # If a bot's clock is ahead, so is the cut-off of a deletion. A position that was kept
         # because it was open stays.
+        marks = of_key(literal(self._account_id), Position.key_id, Position).lateral("marks")
         kept_since = (
-            select(func.max(DeletionMark.cutoff))
+            select(func.max(marks.c.cutoff))
             .where(
-                DeletionMark.account_id == self._account_id,
-                func.isfinite(DeletionMark.cutoff),
-                or_(
-                    DeletionMark.environment.is_(None),
-                    DeletionMark.environment == Position.environment,
-                ),
-                or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
+                func.isfinite(marks.c.cutoff),
+                or_(marks.c.environment.is_(None), marks.c.environment == Position.environment),
             )
             .correlate(Position)
             .scalar_subquery()

@@ -109,5 +109,5 @@ class PositionService:
     async def _is_deleted(self, row: PositionRow) -> bool:
         if row.status != "closed" and not row.lapsed:
             return False
-        marks = await self._positions.marks()
+        marks = await self._positions.marks(row.key_id)
         return any(covers(mark, row.environment, row.key_id, row.happened) for mark in marks)

@@ -13,7 +13,9 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CompoundSelect,
     FromClause,
+    SQLColumnExpression,
     Text,
     Uuid,
     all_,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
@@ -47,6 +50,25 @@ _MARKS = select(DeletionMark.environment, DeletionMark.key_id, DeletionMark.cuto
     DeletionMark.account_id == bindparam("account")
 )
 _MARKS_AT_ONCE = Statement(_MARKS)
+
+
+def of_key(
+    account_id: SQLColumnExpression[Any], key_id: SQLColumnExpression[Any], outer: Any = None
+) -> CompoundSelect[Any]:
+    """Return the statement that reads the marks of a key and those of all keys.
+
+    `outer` is the table of an enclosing statement that the key comes from. In two parts, since an
+    account may have many marks of other keys.
+    """
+    of_account = (
+        select(DeletionMark.environment, DeletionMark.key_id, DeletionMark.cutoff)
+        .where(DeletionMark.account_id == account_id)
+        .correlate(outer)
+    )
+    return union_all(
+        of_account.where(DeletionMark.key_id.is_(None)),
+        of_account.where(DeletionMark.key_id == key_id),
+    )
 
 
 async def read_marks(source: Executor | AsyncSession, account_id: UUID) -> list[Mark]:
