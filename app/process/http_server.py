@@ -14,7 +14,6 @@ from starlette.types import ASGIApp
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
-from app.process.listening import BACKLOG, several
 from app.settings import Settings
 
 _GRACE = 5
@@ -26,7 +25,6 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
     return {
         "host": settings.host,
         "port": settings.port,
-        "backlog": BACKLOG,
         "loop": "uvloop",
         "http": "httptools",
         "ws": "none",
@@ -67,7 +65,7 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(None if sockets is None else several(sockets))
+        await super().startup(sockets)
         self.ready.set()
 
     async def end_streams(self) -> None:

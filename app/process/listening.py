@@ -3,17 +3,13 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from app.settings import Settings, SettingsError
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted, as many as Linux allows by default: what comes beyond
-tries again after a second, and then after three.
-"""
-ACCEPTED_AT_ONCE = 8
+_BACKLOG = 2048
 UNTAKEN_SECONDS = 30
 """How long a connection lives if the peer does not acknowledge what it was sent."""
 
@@ -48,18 +44,6 @@ def listeners(settings: Settings, sibling: Sibling | None = None) -> Iterator[li
         yield bound
 
 
-def several(bound: Sequence[socket.socket]) -> list[socket.socket]:
-    """Return these listening sockets, and further descriptors of each.
-
-    The event loop accepts one connection a round from each descriptor (libuv from 1.45 on). With
-    one of them, whoever connects in a storm waits as many rounds as there are callers before him.
-    """
-    return [
-        *bound,
-        *(each.dup() for each in bound for _ in range(ACCEPTED_AT_ONCE - 1)),
-    ]
-
-
 @contextmanager
 def operations_listeners(settings: Settings) -> Iterator[list[socket.socket]]:
     """Bind the port for operators, if there is one; raise `SettingsError` if it is taken."""
@@ -88,7 +72,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((host, port))
         # A socket that is only bound would let another process take the port with this option set.
-        listener.listen(BACKLOG)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise SettingsError(

@@ -1,17 +1,13 @@
 """The socket that the service listens on."""
 
-import asyncio
 import resource
 import socket
 import sys
-from contextlib import ExitStack
 
 import pytest
-import uvloop
-from fastapi import FastAPI
 
-from app.process.http_server import OPEN_FILES, HttpServer, allow_many_connections
-from app.process.listening import ACCEPTED_AT_ONCE, UNTAKEN_SECONDS, listen
+from app.process.http_server import OPEN_FILES, allow_many_connections
+from app.process.listening import UNTAKEN_SECONDS, listen
 from app.settings import Mode, Settings, SettingsError
 
 
@@ -42,27 +38,3 @@ def test_a_process_may_have_as_many_connections_as_the_system_lets_it() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
-
-
-def test_a_round_of_the_loop_accepts_several_connections() -> None:
-    """Whoever connects in a storm would else wait as many rounds as there are callers before."""
-    connecting = 10 * ACCEPTED_AT_ONCE
-    assert uvloop.run(_rounds_until_accepted(connecting)) <= 2 * connecting / ACCEPTED_AT_ONCE
-
-
-async def _rounds_until_accepted(connecting: int) -> int:
-    settings = Settings(mode=Mode.DEVELOPMENT, port=0)
-    server = HttpServer(FastAPI(), settings)
-    with ExitStack() as stack:
-        listener = stack.enter_context(listen(settings))
-        serving = asyncio.create_task(server.serve([listener]))
-        await server.ready.wait()
-        for _ in range(connecting):
-            stack.enter_context(socket.create_connection(listener.getsockname()))
-        rounds = 0
-        while len(server.server_state.connections) < connecting:
-            await asyncio.sleep(0)
-            rounds += 1
-        server.should_exit = True
-        await serving
-    return rounds
