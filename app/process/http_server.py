@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
+from app.process.listening import BACKLOG
 from app.settings import Settings
 
 _GRACE = 5
@@ -25,6 +26,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
     return {
         "host": settings.host,
         "port": settings.port,
+        "backlog": BACKLOG,
         "loop": "uvloop",
         "http": "httptools",
         "ws": "none",

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from app.settings import Settings, SettingsError
 
-_BACKLOG = 2048
+BACKLOG = 4096
+"""Connections that may wait to be accepted, as many as Linux allows by default: what comes beyond
+tries again after a second, and then after three.
+"""
 UNTAKEN_SECONDS = 30
 """How long a connection lives if the peer does not acknowledge what it was sent."""
 
@@ -72,7 +75,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((host, port))
         # A socket that is only bound would let another process take the port with this option set.
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise SettingsError(
