@@ -5,7 +5,6 @@ changes define what is deleted, so repeating any part has no effect.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,28 +82,35 @@ async def purge_deleted(
 class _Ranges:
     """The planned batches of a slice, newest first. Each is taken once."""
 
-    def __init__(self, cuts: Sequence[datetime]) -> None:
-        self._cuts = cuts
+    def __init__(self, plan: Planned) -> None:
+        self._ends: list[datetime | None] = [*plan.cuts, *([None] if plan.ends_in_batch else [])]
         self._next = 0
-        self._unfinished = set(range(len(cuts)))
+        self._unfinished = set(range(len(self._ends)))
 
     @property
     def left(self) -> bool:
         """Whether a batch waits to be taken."""
-        return self._next < len(self._cuts)
+        return self._next < len(self._ends)
+
+    @property
+    def all_deleted(self) -> bool:
+        """Whether the batches were the whole slice, and are deleted."""
+        return not self._unfinished and self._ends[-1:] == [None]
 
     @property
     def reached(self) -> datetime | None:
         """The time after which nothing is left; `None` if nothing was reached yet."""
-        first = min(self._unfinished, default=len(self._cuts))
-        return self._cuts[first - 1] if first else None
+        first = min(self._unfinished, default=len(self._ends))
+        return self._ends[first - 1] if first else None
 
-    def take(self) -> tuple[int, datetime | None, datetime] | None:
-        """Return the number of the next batch, the time that it begins below, and its last one."""
+    def take(self) -> tuple[int, datetime | None, datetime | None] | None:
+        """Return the number of the next batch, the time that it begins below, and its last one,
+        `None` for the oldest.
+        """
         if not self.left:
             return None
         number, self._next = self._next, self._next + 1
-        return number, self._cuts[number - 1] if number else None, self._cuts[number]
+        return number, self._ends[number - 1] if number else None, self._ends[number]
 
     def finish(self, number: int) -> None:
         self._unfinished.remove(number)
@@ -134,7 +140,7 @@ class _Purge:
             for part in slices(kind, marks):
                 plan = plans.get((kind.name, part), _UNPLANNED)
                 # A slice that was empty stays empty: the marks existed before the plan.
-                if plan.rows and not await self._empty(kind, part, plan.cuts):
+                if plan.rows and not await self._empty(kind, part, plan):
                     return False
         await self._purge_events()
         await self._finish()
@@ -172,13 +178,15 @@ class _Purge:
             await claims.set_total(session, self._claimed, total)
         return plans
 
-    async def _empty(self, kind: DataKind, part: Slice, cuts: Sequence[datetime]) -> bool:
+    async def _empty(self, kind: DataKind, part: Slice, plan: Planned) -> bool:
         """Delete batches until nothing is left; return False if another operation is due."""
-        planned = _Ranges(cuts)
+        planned = _Ranges(plan)
         while planned.left and not self._timed_out:
             await self._delete_planned(kind, part, planned)
             if planned.left and await self._turn_is_over():
                 return False
+        if planned.all_deleted:
+            return True
         reached = planned.reached
         while True:
             began = _now()

@@ -45,11 +45,12 @@ _SOON = func.set_config("synchronous_commit", "off", true())
 class Planned(NamedTuple):
     """The number of rows of a slice, and the times, newest first, at which full batches end.
 
-    What follows the last cut is not cut.
+    What follows the last cut is not cut; `ends_in_batch` tells whether it is one batch or less.
     """
 
     rows: int
     cuts: list[datetime]
+    ends_in_batch: bool = False
 
 
 class PurgeRepository:
@@ -78,12 +79,17 @@ class PurgeRepository:
                 break
             cuts.append(last[0])
         rows = await self._session.scalar(select(func.count()).select_from(table).where(*rest))
-        return Planned(len(cuts) * most + (rows or 0), cuts)
+        uncut = int(rows or 0)
+        return Planned(
+            len(cuts) * most + uncut, cuts, ends_in_batch=bool(cuts) and 0 < uncut <= most
+        )
 
     async def purge_until(
-        self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime
+        self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime | None
     ) -> int:
-        """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive."""
+        """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive, or their
+        beginning.
+        """
         await self._session.execute(select(_SOON))
         return await self._delete(kind, part, below=reached, least=cut)
 
