@@ -100,8 +100,13 @@ def running(
             stderr=written,
         )
     try:
+        # The service closes connections that are idle for five seconds, httpx's own default: the
+        # client must close them first.
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=_PATIENCE
+            base_url=f"http://127.0.0.1:{port}",
+            trust_env=False,
+            timeout=_PATIENCE,
+            limits=httpx.Limits(keepalive_expiry=1),
         ) as http:
             server = Server(process, port, http)
             _wait(server, ready)
