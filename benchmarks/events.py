@@ -29,7 +29,7 @@ class _Cost:
     clock: float
 
 
-def measure_events(installation: Installation, rounds: int = 25, changes: int = 16) -> Row:
+def measure_events(installation: Installation, rounds: int, changes: int) -> Row:
     """Return what the event adds to the CPU time of a change, in the service and in PostgreSQL."""
     with installation.service() as service, _without_events(installation) as silent:
         sides = [

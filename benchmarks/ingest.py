@@ -29,7 +29,7 @@ _ID = _COLUMNS.index("id")
 _WARM_UP = 3
 
 
-def measure_ingest(installation: Installation, rounds: int = 25) -> Row:
+def measure_ingest(installation: Installation, rounds: int) -> Row:
     """Return the median of the rounds' ratios; times are medians in milliseconds."""
     with installation.service("runtime") as service:
         with installation.service("api") as api:

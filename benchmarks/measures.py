@@ -51,8 +51,10 @@ MEASURES = (
             ready, *((_QUICK, _QUICK_BOTS) if quick else (_FEW,))
         ),
     ),
-    Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 25)]),
-    Measure("events", lambda ready, quick: [measure_events(ready, *((5, 8) if quick else ()))]),
+    Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 75)]),
+    Measure(
+        "events", lambda ready, quick: [measure_events(ready, *((5, 8) if quick else (101, 16)))]
+    ),
     Measure("stream", lambda ready, quick: [measure_stream(ready, *((60, 10) if quick else ()))]),
     Measure("search", lambda ready, quick: [measure_search(ready, _effort(quick=quick))]),
     Measure("refresh", lambda ready, _: [measure_refresh(ready)]),
