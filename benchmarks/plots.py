@@ -1,4 +1,4 @@
-"""Plots of results, as PNG and SVG: ratios with their budgets, latency against load, and peers.
+"""Plots of results, as PNG and SVG: ratios with their budgets, latency against load, peers, growth.
 
 They need matplotlib, which `make plots` installs; without it nothing is drawn.
 """
@@ -43,12 +43,18 @@ def draw_peers(peers: Mapping[str, Any], stem: Path) -> list[Path]:
     return _draw(lambda figure: _peers(figure, peers["measured"]), (8, 5), stem, "peers")
 
 
+def draw_growth(growth: Mapping[str, Any], stem: Path) -> list[Path]:
+    """Draw how the buffers that each call touches grow with the number of keys."""
+    return _draw(lambda figure: _growth(figure, growth["curves"]), (8, 6), stem, "growth")
+
+
 def draw_kept(kept: Mapping[str, Any]) -> list[Path]:
     """Draw the pictures of docs/benchmarks.md."""
     stem = IMAGES / "benchmarks"
     return [
         *draw(kept["bench"], stem),
         *(draw_peers(kept["peers"], stem) if "peers" in kept else []),
+        *(draw_growth(kept["growth"], stem) if "growth" in kept else []),
     ]
 
 
@@ -118,13 +124,40 @@ def _latency(figure: Any, curves: Sequence[Mapping[str, Any]]) -> None:
     panels[0].legend(frameon=False)
 
 
-def _logarithmic(panel: Any, name: str) -> None:
+_GROWN = {
+    "reading": "lists, searches and other readings",
+    "check": "changes and their checks",
+    "idle": "turns of the workers with nothing due",
+    "sweep": "turns with ten rows due",
+}
+
+
+def _growth(figure: Any, curves: Sequence[Mapping[str, Any]]) -> None:
+    panels = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
+    for panel, (kind, title) in zip(panels, _GROWN.items(), strict=True):
+        for curve in sorted(curves, key=lambda one: one["grows"]):
+            if curve["kind"] == kind:
+                keys = [point["keys"] for point in curve["points"]]
+                buffers = [max(point["buffers"], 1) for point in curve["points"]]
+                colour = _ORANGE if curve["grows"] else _BLUE
+                panel.plot(keys, buffers, color=colour, alpha=0.5, linewidth=1)
+        _logarithmic(panel, "y", subs=(1,))
+        panel.set_xscale("log")
+        panel.set_title(title)
+        panel.grid(alpha=0.3)
+    for panel in panels[::2]:
+        panel.set_ylabel("buffers touched")
+    for panel in panels[2:]:
+        panel.set_xlabel("keys; orange grows with what one account has")
+
+
+def _logarithmic(panel: Any, name: str, subs: Sequence[float] = (1, 2, 5)) -> None:
     """Let an axis grow by factors, with plain numbers at few of its ticks."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # noqa: PLC0415
 
     getattr(panel, f"set_{name}scale")("log")
     axis = getattr(panel, f"{name}axis")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -1,10 +1,12 @@
 """Results as files: one of the last run, and one of each release that was kept.
 
-A file has what `make bench` measured (`bench`) and what `make bench-peers` measured (`peers`),
-each with the facts of its machine.
+A file has what `make bench` measured (`bench`), and what `make bench-peers` (`peers`),
+`benchmarks.fleet` (`fleet`) and `benchmarks.growth` (`growth`) did, each with the facts of its
+machine.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ KEPT = HERE / "results"
 """Results that are kept, one file for each release or commit, named after it."""
 
 LAST_BENCH, LAST_PEERS = HERE / "results.json", HERE / "peers.json"
+LAST_FLEET, LAST_GROWTH = HERE / "fleet.json", HERE / "growth.json"
+LAST = {"bench": LAST_BENCH, "peers": LAST_PEERS, "fleet": LAST_FLEET, "growth": LAST_GROWTH}
 
 
 class NoResults(Exception):
@@ -44,16 +48,13 @@ def named(name: str, folder: Path = KEPT) -> dict[str, Any]:
     return dict(found["bench"]) if "bench" in found else found
 
 
-def keep(
-    name: str, *, bench: Path = LAST_BENCH, peers: Path = LAST_PEERS, folder: Path = KEPT
-) -> Path:
+def keep(name: str, *, parts: Mapping[str, Path] = LAST, folder: Path = KEPT) -> Path:
     """Keep the last results under this name; raise `NoResults` if nothing was measured in full.
 
     A part that was not measured since stays as it was kept before.
     """
     path = folder / f"{name}.json"
     found = read(path) if path.exists() else {}
-    parts = {"bench": bench, "peers": peers}
     found |= {part: read(source) for part, source in parts.items() if source.exists()}
     if "bench" not in found:
         raise NoResults("Nothing was measured: run `make bench` first.")

@@ -41,6 +41,19 @@ def figures(folder: Path = results.KEPT) -> str:
             _ratios(peers["goals"]),
             _protections(peers["measured"]),
         ]
+    if "fleet" in kept:
+        parts += [
+            "### A fleet\n",
+            _measured_on("`python -m benchmarks.fleet`", kept["fleet"]["machine"]),
+            _others(kept["fleet"]["rows"]),
+        ]
+    if "growth" in kept:
+        parts += [
+            "### An installation that grows\n",
+            _measured_on("`python -m benchmarks.growth`", kept["growth"]["machine"]),
+            _growth(kept["growth"]),
+            "![Buffers touched by the number of keys](images/benchmarks-growth.svg)\n",
+        ]
     return "\n".join(parts)
 
 
@@ -90,6 +103,25 @@ def _row(row: Mapping[str, Any]) -> list[str]:
         budget,
         _WORDS.get(row["verdict"], ""),
     ]
+
+
+def _growth(growth: Mapping[str, Any]) -> str:
+    curves = growth["curves"]
+    accepted = [curve for curve in curves if curve["grows"] and curve["accepted"]]
+    outgrown = [curve["name"] for curve in curves if curve["grows"] and not curve["accepted"]]
+    reasons = sorted({curve["accepted"] for curve in accepted})
+    lines = [
+        f"Of {len(curves)} curves up to {growth['sizes'][-1]:,} keys, "
+        f"{len(curves) - len(accepted) - len(outgrown)} grow no faster than the logarithm of the "
+        f"number of keys, {len(accepted)} grow with a reason, and {len(outgrown)} without one"
+        + (f" ({', '.join(outgrown)})." if outgrown else ".")
+        + " The reasons:\n",
+        *(
+            f"- {reason} ({sum(curve['accepted'] == reason for curve in accepted)})"
+            for reason in reasons
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _latency(curves: Sequence[Mapping[str, Any]]) -> str:

@@ -1,12 +1,12 @@
 """`python -m benchmarks.fleet`: how many bots this machine can carry, and what storms do to it."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from benchmarks import results
 from benchmarks.fleet.measuring import FULL, QUICK, measure_fleet
 from benchmarks.installation import installation
 from benchmarks.report import document, machine, table
@@ -14,9 +14,7 @@ from benchmarks.report import document, machine, table
 
 def fleet(
     *,
-    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path(
-        "benchmarks/fleet.json"
-    ),
+    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = results.LAST_FLEET,
     quick: Annotated[
         bool, typer.Option("--quick", help="1,000 bots instead of 20,000, to try it.")
     ] = False,
@@ -30,7 +28,7 @@ def fleet(
         rows = measure_fleet(ready, QUICK if quick else FULL)
     console = Console(width=160)
     console.print(table(rows, facts))
-    output.write_text(json.dumps(document(rows, facts), indent=2) + "\n")
+    results.write(output, document(rows, facts))
     console.print(f"Written to {output}.")
     raise typer.Exit(int(budget and not all(row.within for row in rows)))
 

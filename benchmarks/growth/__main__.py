@@ -5,7 +5,6 @@ that is measured: `{name, kind, grows, accepted, points}`, with a point for each
 buffers, rows, seconds, of_tables}`.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -24,7 +23,10 @@ from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.process.development import SERVICE_ROLES
 from app.process.startup import start_logging
+from benchmarks import results
 from benchmarks.growth.curves import Curve, measure
+from benchmarks.output import report_drawn
+from benchmarks.plots import draw_growth
 from benchmarks.report import machine
 
 SERVER = {
@@ -43,8 +45,8 @@ def growth(
     sizes: Annotated[str, typer.Option(help="Numbers of keys, ascending.")] = (
         "1000,10000,100000,1000000"
     ),
-    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path(
-        "benchmarks/growth.json"
+    output: Annotated[Path, typer.Option(help="Where the JSON goes, and a plot beside it.")] = (
+        results.LAST_GROWTH
     ),
     folder: Annotated[
         Path | None, typer.Option(help="Where the database is kept meanwhile.")
@@ -73,11 +75,11 @@ def growth(
         "sizes": wanted,
         "curves": [curve.document() for curve in curves],
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(document, indent=1) + "\n")
+    results.write(output, document)
     growing = [curve for curve in curves if curve.grows and curve.accepted is None]
     console.print(table(curves if everything else growing, wanted))
     console.print(f"{len(growing)} of {len(curves)} outgrow the logarithm. Written to {output}.")
+    report_drawn(console, draw_growth(document, output.with_suffix("")))
     raise typer.Exit(int(bool(growing)))
 
 

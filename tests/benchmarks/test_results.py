@@ -49,7 +49,7 @@ def test_what_is_kept_is_found_by_its_name_and_the_newest_by_its_date(tmp_path: 
     bench, peers, folder = tmp_path / "bench.json", tmp_path / "peers.json", tmp_path / "kept"
 
     def keep(name: str) -> Path:
-        return results.keep(name, bench=bench, peers=peers, folder=folder)
+        return results.keep(name, parts={"bench": bench, "peers": peers}, folder=folder)
 
     with pytest.raises(results.NoResults, match="make bench"):
         keep("0.1.0")
