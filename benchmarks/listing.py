@@ -24,7 +24,8 @@ INSERT INTO catalogues (exchange, environment, region, contract_type,
                         instruments_fetched_at, prices_fetched_at, attempted_at)
 VALUES ('bybit', 'live', '', 'linear', now(), now(), now())
 ON CONFLICT (exchange, environment, region, contract_type)
-DO UPDATE SET prices_fetched_at = now(), attempted_at = now(), failure = NULL
+DO UPDATE SET prices_fetched_at = excluded.prices_fetched_at,
+    attempted_at = excluded.attempted_at, failure = NULL
 """
 
 _LISTED = """

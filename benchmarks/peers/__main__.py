@@ -60,10 +60,10 @@ def bench_peers(
         warn_if_busy(shown, facts)
         candidates = running.enter_context(ours.candidates(ready))
         skipped: dict[str, str] = {}
-        for peer, start in chosen.items():
+        for number, (peer, start) in enumerate(chosen.items()):
             shown.print(f"starting {peer}", style="dim")
             try:
-                candidates += running.enter_context(start(folder / str(len(candidates))))
+                candidates += running.enter_context(start(folder / str(number)))
             except Skipped as reason:
                 skipped[peer] = str(reason)
         rounds = measure(candidates, _QUICK if quick else _FULL, skipped)
