@@ -109,10 +109,10 @@ def serve(
         ),
     ] = 1,
     sibling: Annotated[
-        tuple[int, int, int] | None,
+        tuple[int, int, int, int] | None,
         typer.Option(
             hidden=True,
-            metavar="PARENT LISTENER READY",
+            metavar="PARENT LISTENER READY BEGIN",
             help="For one of several processes: the process id of the supervisor, and descriptors.",
         ),
     ] = None,

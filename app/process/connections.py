@@ -14,8 +14,14 @@ from app.kit.turnstile import Turnstile
 from app.limits.networks import network_of
 from app.settings import Settings
 
-RESERVED_FILES = 128
-"""Descriptors kept for exchanges, the issuer, files and connections that are just being refused."""
+OPERATORS = 64
+"""Connections to the port for operators, which have places of their own: a process that is full is
+not dead, and says so.
+"""
+RESERVED_FILES = 128 + OPERATORS
+"""Descriptors kept for exchanges, the issuer, files, operators and connections that are just being
+refused.
+"""
 REFUSED_AT_ONCE = 32
 """Connections that learn why they are refused; further ones are closed without a word."""
 BEGUN_AT_ONCE = 4
@@ -51,8 +57,9 @@ class TrustedProxies:
 class Connections:
     """The connections of one process, counted in all and by address.
 
-    Those from trusted proxies count in all only: a proxy limits the addresses behind it. Requests
-    that begin with one of `paced`, a method and a path, are read through a turnstile.
+    Those from trusted proxies count in all only: a proxy limits the addresses behind it. Those to
+    `operations_port` take no place of the others, and these none of theirs. Requests that begin
+    with one of `paced`, a method and a path, are read through a turnstile.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Connections:
         most_per_address: int,
         trusted: Container[str] = (),
         paced: tuple[bytes, ...] = (),
+        operations_port: int | None = None,
     ) -> None:
         self.timeouts: Final = timeouts
         self.paced: Final = paced
@@ -76,11 +84,20 @@ class Connections:
         # One address alone never fills the process.
         self._most_per_address = max(1, min(most_per_address, most // 2))
         self._trusted = trusted
+        self._operations_port = operations_port
+        self._of_operators = 0
         self._total = 0
         self._by_network: Counter[str] = Counter()
 
-    def admit(self, address: str) -> AppError | None:
-        """Count a connection from this address; return why it is refused, if it is."""
+    def admit(self, address: str, port: int | None) -> AppError | None:
+        """Count a connection from this address to this port of ours; return why it is refused, if
+        it is.
+        """
+        if port is not None and port == self._operations_port:
+            if self._of_operators >= OPERATORS:
+                return Unavailable(_FULL)
+            self._of_operators += 1
+            return None
         if self._total >= self._most:
             return Unavailable(_FULL)
         if address and address not in self._trusted:
@@ -95,8 +112,11 @@ class Connections:
         """Return whether forwarding headers from this address count."""
         return address in self._trusted
 
-    def release(self, address: str) -> None:
+    def release(self, address: str, port: int | None) -> None:
         """Forget an admitted connection."""
+        if port is not None and port == self._operations_port:
+            self._of_operators -= 1
+            return
         self._total -= 1
         if address and address not in self._trusted:
             network = network_of(address)

@@ -128,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = Flow(self, transport)
         self._outlet = Outlet(self, transport)
-        refusal = self._shared.admit(self._address)
+        refusal = self._shared.admit(self._address, self._port)
         if refusal is None:
             self._admitted = True
             self._watches_forwarding = not self._shared.trusts(self._address)
@@ -143,7 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.close()
         if self._admitted:
-            self._shared.release(self._address)
+            self._shared.release(self._address, self._port)
         elif self._counts_as_refused:
             self._shared.refusing -= 1
         for cycle in (self._active, *(cycle for cycle, _ in self.pipeline)):
@@ -162,6 +162,11 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def _address(self) -> str:
         return self.client[0] if self.client else ""
+
+    @property
+    def _port(self) -> int | None:
+        """Return which of our ports it came to."""
+        return self.server[1] if self.server else None
 
     @property
     def _taker(self) -> Taker | None:

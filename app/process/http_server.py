@@ -57,6 +57,7 @@ class HttpServer(uvicorn.Server):
             most_per_address=settings.connections_per_address,
             trusted=TrustedProxies(settings),
             paced=paced,
+            operations_port=settings.operations_port,
         )
         options["http"] = partial(HttpProtocol, connections=self._connections)
         super().__init__(uvicorn.Config(app, interface="asgi3", **options))

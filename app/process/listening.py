@@ -1,10 +1,11 @@
 """The ports of a process: bound before anything else is opened, or inherited."""
 
+import asyncio
 import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from app.settings import Settings, SettingsError
@@ -19,19 +20,39 @@ UNTAKEN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """What a process of several gets from the one that supervises them: two descriptors.
+    """What a process of several gets from the one that supervises them: three descriptors.
 
-    `listener` is the port that all of them accept connections from; `ready` is a pipe.
+    `listener` is the port that all of them accept connections from; `ready` and `begin` are pipes.
     """
 
     listener: int
     ready: int
+    begin: int
 
-    def report(self, *, ready: bool) -> None:
-        """Say that requests are answered from now on, or by closing the pipe that none will be."""
-        if ready:
-            os.write(self.ready, b"\n")
-        os.close(self.ready)
+    async def begin_together(self) -> None:
+        """Say that this process is ready, and return when it may accept connections."""
+        report(self.ready)
+        await reported(self.begin)
+
+
+def report(descriptor: int) -> None:
+    """Write to the pipe for the one who waits at its other end, if there still is one; close it."""
+    with suppress(BrokenPipeError):
+        os.write(descriptor, b"\n")
+    os.close(descriptor)
+
+
+async def reported(descriptor: int) -> bool:
+    """Wait until something is written to the pipe, and close it; `False` if nothing ever is."""
+    reader = asyncio.StreamReader()
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            return bool(await reader.read(1))
+        finally:
+            transport.close()
 
 
 @contextmanager

@@ -121,10 +121,9 @@ async def _serve(settings: Settings, role: Role, stop: StopRequest, sibling: Sib
             await stop.unless_asked(warm(context.database))
         server = Server(context)
         bound = stack.enter_context(listeners(settings, sibling))
-        serving = asyncio.create_task(server.serve(bound))
         if sibling is not None:
-            await first(serving, stop.event, server.ready)
-            sibling.report(ready=server.started)
+            await stop.unless_asked(sibling.begin_together())
+        serving = asyncio.create_task(server.serve(bound))
         await first(serving, stop.event)
         server.should_exit = True
         await serving

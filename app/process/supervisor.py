@@ -1,7 +1,8 @@
 """Several processes that serve on one port, and the one that supervises them.
 
 The supervisor listens and never accepts: each process has a copy of that socket and takes what it
-has time for. When one ends, what waits in the queue is left to the others.
+has time for. They begin together, or the first would take all streams that wait for a service that
+is started again. When one ends, what waits in the queue is left to the others.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from time import monotonic
 import structlog
 
 from app.kit.logging import configure_logging
-from app.process.listening import listen
+from app.process.listening import listen, operations_listeners, report, reported
 from app.process.stopping import StopRequest
 from app.settings import PREFIX, Role, Settings, SettingsError
 
@@ -24,6 +25,8 @@ LONGEST_PAUSE = 30.0
 """Seconds before a process that keeps ending is started again, at most."""
 SETTLED = 60.0
 """Seconds after which a process that ends is started again at once."""
+TOGETHER_SECONDS = 30.0
+"""Seconds that processes which are ready wait for the others at the start, at most."""
 STOP_SECONDS = 15.0
 """Seconds that a process has to end; it gives its requests five."""
 
@@ -53,6 +56,9 @@ def _check_ports(settings: Settings, count: int) -> None:
             "(BOTKEYS_OPERATIONS_PORT and those after it), which must be free and leave out "
             "BOTKEYS_PORT."
         )
+    for port in range(first, last + 1):
+        with operations_listeners(settings.model_copy(update={"operations_port": port})):
+            pass  # it is free
 
 
 class _Supervisor:
@@ -64,6 +70,8 @@ class _Supervisor:
         self._listener = listener
         self._stop = stop
         self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._begun = False
+        self._ready: list[int] = []
 
     async def run(self, count: int) -> int:
         try:
@@ -76,7 +84,12 @@ class _Supervisor:
         """Keep the processes running; return only if the first one cannot start."""
         if not await self._start(0):
             return await self._running[0].wait() or 1
-        await asyncio.gather(*(self._start(number) for number in range(1, count)))
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(self._start(number)) for number in range(1, count)]
+            await asyncio.wait(others, timeout=TOGETHER_SECONDS)
+            self._begun = True
+            while self._ready:
+                report(self._ready.pop())
         log.info("processes_started", count=count, port=self._settings.port)
         async with asyncio.TaskGroup() as group:
             for number in range(count):
@@ -84,19 +97,31 @@ class _Supervisor:
         return 1
 
     async def _start(self, number: int) -> bool:
-        """Start a process; return whether it became ready, however long that takes."""
-        reading, writing = os.pipe()
-        listener = self._listener.fileno()
+        """Start a process; return whether it became ready, however long that takes.
+
+        It begins at once, or at the start with the others.
+        """
+        ready, its_ready = os.pipe()
+        its_begin, begin = os.pipe()
+        passed = (self._listener.fileno(), its_ready, its_begin)
         command = [sys.executable, "-m", "app", "serve", "--role", self._role]
-        command += ["--sibling", str(os.getpid()), str(listener), str(writing)]
+        command += ["--sibling", str(os.getpid()), *map(str, passed)]
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, env=self._environment(number), pass_fds=(listener, writing)
+                *command, env=self._environment(number), pass_fds=passed
             )
         finally:
-            os.close(writing)
+            os.close(its_ready)
+            os.close(its_begin)
         self._running[number] = process
-        return await _reported_ready(reading)
+        if not await reported(ready):
+            os.close(begin)
+            return False
+        if self._begun:
+            report(begin)
+        else:
+            self._ready.append(begin)
+        return True
 
     async def _keep(self, number: int) -> None:
         """Start a process again whenever it has ended."""
@@ -133,16 +158,3 @@ class _Supervisor:
                 with suppress(ProcessLookupError):
                     process.kill()
             await asyncio.wait(waits)
-
-
-async def _reported_ready(descriptor: int) -> bool:
-    """Wait until the process says that it is ready, or closes the pipe without."""
-    reader = asyncio.StreamReader()
-    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), pipe
-        )
-        try:
-            return bool(await reader.read(1))
-        finally:
-            transport.close()

@@ -2,19 +2,33 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from app.process.connections import OPERATORS
 from examples.issuer import Issuer
 from tests.processes.logins import Logins
-from tests.processes.production import Installation, installed
-from tests.processes.running import BOTKEYS, Running, all_end, eventually, free_port, log_lines
+from tests.processes.production import Installation, installed, is_ready
+from tests.processes.running import (
+    BOTKEYS,
+    PATIENCE,
+    Running,
+    all_end,
+    eventually,
+    free_port,
+    log_lines,
+)
 
 PROCESSES = 2
+STARTING = 0.2
+FEWEST = 16
+"""Connections, the fewest that `BOTKEYS_CONNECTIONS` allows."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,28 @@ def test_processes_share_a_port_and_one_that_is_killed_is_started_again(
     assert all_end(family)
 
 
+def test_processes_begin_together(installation: Installation) -> None:
+    """Who waits for a service that is started again does not all go to the process ready first."""
+    process, address = serve_several(installation)
+    place = ("127.0.0.1", int(address.rpartition(":")[2]))
+    assert eventually(lambda: _listens(place)), process.text
+    with socket.create_connection(place) as waiting:
+        waiting.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert eventually(lambda: len(children_of(process)) == PROCESSES), process.text
+        # The first is ready by now, and the others take longer than this.
+        waiting.settimeout(STARTING)
+        with pytest.raises(TimeoutError):
+            waiting.recv(1)
+        assert process.says("processes_started"), process.text
+        waiting.settimeout(PATIENCE)
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def _listens(place: tuple[str, int]) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(place) == 0
+
+
 @pytest.mark.torture
 def test_processes_end_when_their_supervisor_is_killed(installation: Installation) -> None:
     process, _ = serve_several(installation)
@@ -96,3 +132,45 @@ def test_ports_for_operators_leave_out_the_port_of_requests(installation: Instal
     process = installation.command(*command, role="api", **changes)
     assert process.wait() == 1
     assert f"need the ports {port - 1} to {port}" in process.stderr
+
+
+def test_a_taken_port_for_operators_is_reported_before_anything_starts(
+    installation: Installation,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        last = taken.getsockname()[1]
+        changes = {"port": free_port(), "operations_port": last - 1}
+        command = ("serve", "--processes", str(PROCESSES))
+        process = installation.command(*command, role="api", **changes)
+        assert process.wait() == 1
+    assert f"port {last}: Address already in use" in process.stderr
+
+
+def test_a_full_process_still_answers_operators(installation: Installation) -> None:
+    port = free_port()
+    process, address = installation.serve("api", operations_port=port, connections=FEWEST)
+    operators = f"http://127.0.0.1:{port}"
+    assert is_ready(process, operators), process.text
+    place = ("127.0.0.1", int(address.rpartition(":")[2]))
+    with ExitStack() as stack:
+        for number in range(FEWEST):  # one address may have half
+            source = (f"127.0.0.{2 + number % 4}", 0)
+            held = stack.enter_context(socket.create_connection(place, source_address=source))
+            held.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert held.recv(65536).startswith(b"HTTP/1.1 200")
+        assert httpx.get(f"{address}/livez").status_code == 503
+        for path in ("/livez", "/metrics"):
+            answer = httpx.get(operators + path)
+            assert answer.status_code == 200, answer.text
+        # Those of operators have an end too, and take none of the others' places.
+        many = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(OPERATORS)
+        ]
+        assert eventually(lambda: httpx.get(f"{operators}/livez").status_code == 503)
+        many.pop().close()
+        assert eventually(lambda: httpx.get(f"{operators}/livez").status_code == 200)
+    assert eventually(lambda: httpx.get(f"{address}/livez").status_code == 200)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert process.is_clean, process.text
