@@ -15,6 +15,8 @@ from benchmarks.floor.config import document, version
 _LEASE = timedelta(seconds=30)
 _TRIES = 100
 """Attempts to store: a row locked by another connection's heartbeat of the same bot is skipped."""
+_PAUSE = 0.001
+"""Seconds between two attempts: the other heartbeat waits for its commit."""
 BotRef = tuple[UUID, UUID]
 
 
@@ -51,6 +53,7 @@ class OneByOne:
                 rows = await connection.fetchmany(BEAT.text, many)
             if len(rows) == len(names):
                 return
+            await asyncio.sleep(_PAUSE)
         raise RuntimeError("a bot was not there, or never free")
 
 
