@@ -31,6 +31,11 @@ SETTLE_SECONDS = 0.02
 """How long the process gathers what it took before it settles."""
 ANSWER_SECONDS = 0.25
 """How long the server may take for a call before it counts as away."""
+CONNECT_SECONDS = 2.0
+"""How long it may take for a connection, login and first call, when nobody waits for it.
+
+A process that starts is busy with itself; its first call takes longer than any later one.
+"""
 RETRY_SECONDS = 1.0
 SHARE = 20
 _NAMES_AT_ONCE = 500
@@ -74,7 +79,13 @@ class SharedStore:
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def open(self) -> None:
+        """Try the server once, for `CONNECT_SECONDS` at most, and keep at it in the background.
+
+        So limits are shared from the first request on, and a server that is away delays no more
+        than that.
+        """
+        await self._connect()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -82,8 +93,9 @@ class SharedStore:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        with suppress(self._error, OSError, TimeoutError):
-            await self._client.aclose()
+        with suppress(self._error, OSError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._client.aclose()
 
     async def problem(self) -> str | None:
         """Ask the server once; return what is wrong, `None` if it answers."""
@@ -121,29 +133,37 @@ class SharedStore:
 
     async def _run(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._client.ping()
-                self._connect()
-                while True:
-                    await self._work.wait()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(SETTLE_SECONDS):
-                            await self._urgent.wait()
-                    await self._settle()
-            except Exception as error:  # noqa: BLE001  # no answer may end the sharing for good
-                self._disconnect(error)
-                with suppress(self._error, OSError):
-                    await self._client.connection_pool.disconnect()
-                await asyncio.sleep(RETRY_SECONDS)
+            if self.connected or await self._connect():
+                await self._share()
+            await asyncio.sleep(RETRY_SECONDS)
 
-    def _connect(self) -> None:
+    async def _connect(self) -> bool:
+        """Return whether the server is there and counts."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._client.ping()
+        except Exception as error:  # noqa: BLE001  # no answer may end the sharing for good
+            await self._disconnect(error)
+            return False
         self.connected = True
         if self._warned:
             self._warned = False
             log.info("limits_shared_again")
+        return True
 
-    def _disconnect(self, error: Exception) -> None:
+    async def _share(self) -> None:
+        """Settle what requests take, until that fails."""
+        try:
+            while True:
+                await self._work.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SETTLE_SECONDS):
+                        await self._urgent.wait()
+                await self._settle()
+        except Exception as error:  # noqa: BLE001  # no answer may end the sharing for good
+            await self._disconnect(error)
+
+    async def _disconnect(self, error: Exception) -> None:
         self.connected = False
         self._owed.clear()
         self._settling = {}
@@ -156,6 +176,9 @@ class SharedStore:
                 detail=f"The server of BOTKEYS_LIMITS_URL {_reason(error)}. Until it answers, each "
                 "process limits requests by itself.",
             )
+        with suppress(self._error, OSError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._client.connection_pool.disconnect()
 
     def _answered(self) -> None:
         """Wake all that wait, and let those that come later wait for the next answer."""
@@ -212,8 +235,8 @@ def _open(url: str, ca_file: Path | None) -> "tuple[Redis, type[Exception]]":
     try:
         client = Redis.from_url(
             url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=CONNECT_SECONDS,  # each call has its own, shorter one
+            socket_connect_timeout=CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 0),
             max_connections=1,
             client_name="botkeys",

@@ -237,12 +237,12 @@ def _request_limits(
     )
 
 
-def _shared_store(settings: Settings, stack: AsyncExitStack) -> SharedStore | None:
+async def _shared_store(settings: Settings, stack: AsyncExitStack) -> SharedStore | None:
     if settings.limits_url is None:
         return None
     store = SharedStore(settings.limits_url.get_secret_value(), settings.ca_file)
-    store.start()
     stack.push_async_callback(store.close)
+    await store.open()
     return store
 
 
@@ -386,7 +386,7 @@ async def open_context(
         pace = HeartbeatPace(settings.heartbeats_per_second, lease)
         heartbeat_writer = HeartbeatWriter(database, metrics, pace)
         stack.push_async_callback(heartbeat_writer.close)
-        store = _shared_store(settings, stack)
+        store = await _shared_store(settings, stack)
         loader = _closed_with(stack, ConfigRowLoader(database.autocommit))
         batches = _closed_with(stack, ReleaseBatches(database.autocommit))
         pairs = PairGenerator()

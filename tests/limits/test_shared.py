@@ -32,7 +32,7 @@ QUOTA = 100
 async def process(url: str, *, connected: bool = True) -> AsyncIterator[RequestLimits]:
     """Yield the limits of another process: each has its own store."""
     store = SharedStore(url)
-    store.start()
+    await store.open()
     try:
         if connected:
             await until(store, connected=True)
@@ -83,7 +83,7 @@ from tests.support.limits import request_limits
 
 async def main():
     store = SharedStore(sys.argv[1])
-    store.start()
+    await store.open()
     while not store.connected:
         await asyncio.sleep(0.005)
     limits = request_limits(account=int(sys.argv[2]), store=store)
@@ -240,7 +240,7 @@ async def test_a_private_authority_is_trusted_and_what_is_wrong_is_named(
     store = SharedStore(url, authority if trusted else None)
     with capture_logs() as logged:
         found = await store.problem()
-        store.start()
+        await store.open()
         if problem is None:
             await until(store, connected=True)
         else:
