@@ -11,7 +11,6 @@ second.
 """
 
 import asyncio
-import ssl
 from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.kit.buckets import Buckets
+from app.limits.problems import Problem, problem_of
 from app.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ A process that starts is busy with itself; its first call takes longer than any 
 RETRY_SECONDS = 1.0
 SHARE = 20
 _NAMES_AT_ONCE = 500
+_PREFIX = "botkeys:limits"
 
 # Times are the server's. KEYS are names; ARGV are, by name, the seconds that its requests take to
 # be given again. Returns, by name, the seconds until its bucket is full.
@@ -71,7 +72,8 @@ class SharedStore:
         self._client, self._error = _open(url, ca_file)
         self.connected = False
         """Whether the server answered the last call; otherwise each process limits by itself."""
-        self._warned = False
+        self._warned: set[str] = set()
+        """What the log has reported of the server since it last counted."""
         self._owed: dict[_Entry, int] = {}
         self._settling: dict[_Entry, int] = {}
         self._work = asyncio.Event()
@@ -97,13 +99,13 @@ class SharedStore:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._client.aclose()
 
-    async def problem(self) -> str | None:
-        """Ask the server once; return what is wrong, `None` if it answers."""
+    async def problem(self) -> Problem | None:
+        """Try the server once; return what is wrong, `None` if it counts."""
         try:
             async with asyncio.timeout(RETRY_SECONDS):
-                await self._client.ping()
+                await self._try_counting()
         except (self._error, OSError, TimeoutError) as error:
-            return _reason(error)
+            return problem_of(error)
         return None
 
     def owed(self, buckets: "SharedBuckets", name: Hashable) -> int:
@@ -141,15 +143,19 @@ class SharedStore:
         """Return whether the server is there and counts."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._client.ping()
+                await self._try_counting()
         except Exception as error:  # noqa: BLE001  # no answer may end the sharing for good
             await self._disconnect(error)
             return False
         self.connected = True
         if self._warned:
-            self._warned = False
+            self._warned.clear()
             log.info("limits_shared_again")
         return True
+
+    async def _try_counting(self) -> None:
+        """Have the server write as it does for requests, though nothing that lasts."""
+        await self._client.eval(_SETTLE, 1, f"{_PREFIX}:check", "0")
 
     async def _share(self) -> None:
         """Settle what requests take, until that fails."""
@@ -168,12 +174,13 @@ class SharedStore:
         self._owed.clear()
         self._settling = {}
         self._answered()
-        if not self._warned:
-            self._warned = True
+        problem = problem_of(error)
+        if problem.what not in self._warned:
+            self._warned.add(problem.what)
             log.warning(
                 "limits_not_shared",
                 exception=type(error).__name__,
-                detail=f"The server of BOTKEYS_LIMITS_URL {_reason(error)}. Until it answers, each "
+                detail=f"The server of BOTKEYS_LIMITS_URL {problem}. Until that changes, each "
                 "process limits requests by itself.",
             )
         with suppress(self._error, OSError):
@@ -200,18 +207,6 @@ class SharedStore:
                 buckets.settled(name, float(seconds))
         self._settling = {}
         self._answered()
-
-
-def _reason(error: Exception) -> str:
-    """Return what is wrong, without the text of an error, which may hold address and login."""
-    if any(kind.__name__ == "AuthenticationError" for kind in type(error).__mro__):
-        return "refuses the login"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"has a certificate that is not trusted ({cause.verify_message})"
-        cause = cause.__cause__ or cause.__context__
-    return f"does not answer ({type(error).__name__})"
 
 
 def _open(url: str, ca_file: Path | None) -> "tuple[Redis, type[Exception]]":
@@ -281,7 +276,7 @@ class SharedBuckets:
         return wait
 
     def key(self, name: Hashable) -> str:
-        return f"botkeys:limits:{self._kind}:{name}"
+        return f"{_PREFIX}:{self._kind}:{name}"
 
     def settled(self, name: Hashable, seconds: float) -> None:
         """Take over how full the shared bucket is, and what was taken since the call was sent."""

@@ -252,7 +252,7 @@ async def test_a_private_authority_is_trusted_and_what_is_wrong_is_named(
         assert (found, logged) == (None, [])
         return
     assert found is not None
-    assert found.startswith(problem)
+    assert str(found).startswith(problem)
     assert problem in logged[0]["detail"]
     assert "right" not in str(logged)
     assert "wrong" not in str(logged)

@@ -27,10 +27,10 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
     finally:
         await store.close()
     if problem is None:
-        yield ok(NAME, "The server of BOTKEYS_LIMITS_URL answers.")
+        yield ok(NAME, "The server of BOTKEYS_LIMITS_URL counts requests.")
     else:
         yield warning(
             NAME,
             f"The server of BOTKEYS_LIMITS_URL {problem}: each process limits by itself.",
-            "Start it, or correct its address and password.",
+            problem.remedy,
         )
