@@ -91,10 +91,10 @@ class SharedStore:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # More than once: while it connects, the client may raise its own error instead.
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=SETTLE_SECONDS)
         with suppress(self._error, OSError):
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._client.aclose()

@@ -144,6 +144,20 @@ async def test_what_is_really_wrong_is_logged_although_the_server_was_silent_fir
     assert "wrong" not in str(logged)
 
 
+async def test_a_process_ends_while_the_server_refuses_its_login(
+    monkeypatch: pytest.MonkeyPatch, limits_program: str, tmp_path: Path
+) -> None:
+    """The client forgets cancellations that come while it connects."""
+    monkeypatch.setattr(shared, "RETRY_SECONDS", 0.0)
+    with running(limits_program, tmp_path, "--requirepass", "right") as server:
+        for turn in range(40):
+            store = SharedStore(server.url.replace("unix://", "unix://:wrong@"))
+            await store.open()
+            await asyncio.sleep(turn / 10_000)
+            async with asyncio.timeout(10):
+                await store.close()
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
