@@ -453,13 +453,16 @@ class Settings(BaseSettings):
         30,
         gt=0,
         description="Seconds that a bot counts as online after a heartbeat, if it was asked for "
-        "one every 10 seconds; in proportion longer if it was asked for fewer.",
+        "one every 10 seconds; in proportion longer if it was asked for fewer. Below 30, bots are "
+        "asked for one in a third of it instead, in whole seconds and one at least: so set 3 or "
+        "more. The libraries for bots send none sooner than their own pace, 10 seconds by default.",
     )
     heartbeats_per_second: float = Field(
         150,
         gt=0,
         description="Heartbeats that one process asks for, about: while it has more bots than can "
-        "each send one in 10 seconds, it asks them to send fewer, down to one in 60 seconds.",
+        "each send one in 10 seconds, it asks them to send fewer, down to one in 60 seconds. "
+        "With a BOTKEYS_HEARTBEAT_LEASE below 30, it begins at a third of that.",
     )
     stream_reread: float = Field(
         5,

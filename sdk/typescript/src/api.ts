@@ -261,7 +261,8 @@ export interface HeartbeatAnswer {
   may_open_positions: boolean;
   /**
    * Seconds in which the bot should send its next heartbeat: 10, and up to 60 where there are many
-   * bots. By default it counts as online for three times as long.
+   * bots; less than 10 where leases are shorter than 30 seconds. By default it counts as online
+   * for three times as long.
    */
   next_in: number;
 }

@@ -42,17 +42,27 @@ def lived(
     return seen
 
 
-@pytest.mark.parametrize("lease", [LEASE, timedelta(seconds=15)])
+OF_FEW = {30: (10, 450), 15: (5, 225)}
+"""By seconds of the lease: the interval of few bots, and how many of them count as few."""
+OF_MANY = ((1_000, 20.0), (9_000, 60.0))
+
+
 @pytest.mark.parametrize(
-    ("bots", "interval"), [(0, 10.0), (1, 10.0), (450, 10.0), (1_000, 20.0), (9_000, 60.0)]
+    ("seconds", "bots", "interval"),
+    [
+        *((lease, bots, each) for lease, (each, few) in OF_FEW.items() for bots in (0, 1, few)),
+        *((lease, bots, each) for lease in OF_FEW for bots, each in OF_MANY),
+    ],
 )
 def test_the_interval_follows_the_number_of_bots_and_does_not_swing(
-    bots: int, interval: float, lease: timedelta
+    seconds: int, bots: int, interval: float
 ) -> None:
     now = [0.0]
+    lease = timedelta(seconds=seconds)
+    shortest, _ = OF_FEW[seconds]
     pace = HeartbeatPace(PER_SECOND, lease, clock=lambda: now[0])
     seen = lived(bots, 400, pace, now)
-    assert SHORTEST <= min(seen) <= max(seen) <= LONGEST
+    assert shortest <= min(seen) <= max(seen) <= LONGEST
     steady = seen[200:]
     assert min(steady) == pytest.approx(interval, rel=0.1)
     assert max(steady) == pytest.approx(interval, rel=0.1)
@@ -77,6 +87,30 @@ def test_the_lease_grows_with_the_interval() -> None:
     assert pace.lease == LEASE * 6
 
 
+@pytest.mark.parametrize(
+    ("lease", "shortest"),
+    [(3, 1), (4, 1), (6, 2), (15, 5), (29.9, 9), (30, 10), (45, 10), (3600, 10)],
+)
+@pytest.mark.parametrize("bots", [1, 9_000])
+def test_three_intervals_fit_into_a_lease(lease: float, shortest: int, bots: int) -> None:
+    """Verifies rule R101."""
+    now = [0.0]
+    pace = HeartbeatPace(PER_SECOND, timedelta(seconds=lease), clock=lambda: now[0])
+    assert (pace.next_in, pace.lease) == (shortest, timedelta(seconds=lease))
+    for _ in range(10):
+        for _ in range(bots * 10 // pace.next_in):
+            assert isinstance(pace.beat(), int)
+            assert pace.lease >= timedelta(seconds=3 * pace.next_in)
+        now[0] += 10
+    assert pace.next_in == (shortest if bots == 1 else LONGEST)
+
+
+def test_the_shortest_interval_is_a_second() -> None:
+    lease = timedelta(seconds=1)
+    pace = HeartbeatPace(PER_SECOND, lease)
+    assert (pace.beat(), pace.lease) == (1, lease)
+
+
 @pytest.mark.parametrize("idle", [0, 45])
 def test_a_process_that_starts_goes_on_with_the_interval_that_bots_have(idle: float) -> None:
     """Rule R101. A fresh one would ask many bots at once to come back much too soon; so would one
@@ -97,6 +131,13 @@ def test_an_interval_that_is_taken_over_keeps_its_bounds(lease: float, interval:
     pace = HeartbeatPace(PER_SECOND, LEASE)
     pace.resume(lease)
     assert pace.next_in == interval
+
+
+@pytest.mark.parametrize(("lease", "interval"), [(1, 2), (6, 2), (30, 10), (10_000, 60)])
+def test_an_interval_of_a_short_lease_is_taken_over(lease: float, interval: int) -> None:
+    pace = HeartbeatPace(PER_SECOND, timedelta(seconds=6))
+    pace.resume(lease)
+    assert (pace.next_in, pace.lease) == (interval, timedelta(seconds=3 * interval))
 
 
 @pytest.mark.parametrize("seconds", [15, 70, 600])

@@ -1,4 +1,7 @@
-"""How often bots are asked to send heartbeats: every 10 seconds, or less often if they are many."""
+"""How often bots are asked to send heartbeats: every 10 seconds, or less often if they are many.
+
+A lease below 30 seconds has them asked more often, so that three intervals fit into it.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +12,9 @@ from typing import Final
 
 SHORTEST = 10
 LONGEST = 60
-"""Seconds between two heartbeats of a bot, at least and at most."""
+"""Seconds between two heartbeats of a bot, at least and at most, unless the lease is short."""
+_PER_LEASE = 3
+"""How many intervals fit into a lease, at least: two heartbeats in a row may be lost or late."""
 
 _COVERED = 0.7
 """How much of a lease an interval may take up when it grows: it is jittered, and takes its way."""
@@ -24,7 +29,8 @@ class HeartbeatPace:
     Every heartbeat stands for as much of a bot as the interval that its bot was asked for is of a
     minute. Added up over the last minute, that is how many bots there are, at whatever pace each of
     them sends: so the pace does not swing when it changes. `lease` is the lease
-    at the shortest interval, and grows with the interval.
+    at the shortest interval, and grows with the interval. The shortest interval is a third of it,
+    in whole seconds, or `SHORTEST` if that is less, and a second at least.
 
     The interval grows in steps, at most to the double in ten seconds. So the lease that a heartbeat
     was written with, by the interval before, covers the one that its answer asks for.
@@ -38,13 +44,14 @@ class HeartbeatPace:
     ) -> None:
         self._per_second: Final = per_second
         self._shortest_lease: Final = lease
-        covered = lease.total_seconds() / SHORTEST * _COVERED
+        self._shortest: Final = max(1, min(SHORTEST, int(lease.total_seconds() / _PER_LEASE)))
+        covered = lease.total_seconds() / self._shortest * _COVERED
         self._growth: Final = min(max(covered, _LEAST_GROWTH), _MOST_GROWTH)
         self._clock = clock
         self._began = self._span_began = clock()
         self._past: deque[float] = deque(maxlen=_SPANS)
         self._present = 0.0
-        self.next_in = SHORTEST
+        self.next_in = self._shortest
         self.lease = self._lease()
 
     def resume(self, lease: float) -> None:
@@ -53,8 +60,8 @@ class HeartbeatPace:
         A process that has just started counts few bots, and would ask those who come first to come
         back much too soon.
         """
-        asked = round(lease / self._shortest_lease.total_seconds() * SHORTEST)
-        self.next_in = min(max(asked, SHORTEST), LONGEST)
+        asked = round(lease / self._shortest_lease.total_seconds() * self._shortest)
+        self.next_in = min(max(asked, self._shortest), LONGEST)
         self.lease = self._lease()
 
     def beat(self) -> int:
@@ -85,8 +92,8 @@ class HeartbeatPace:
         seconds = min(now - self._began, _SPAN * _SPANS)
         bots = sum(self._past) / max(seconds, _SPAN)
         longest = min(ceil(self._growth * self.next_in), LONGEST)
-        self.next_in = min(max(ceil(bots / self._per_second), SHORTEST), longest)
+        self.next_in = min(max(ceil(bots / self._per_second), self._shortest), longest)
         self.lease = self._lease()
 
     def _lease(self) -> timedelta:
-        return self._shortest_lease * (self.next_in / SHORTEST)
+        return self._shortest_lease * (self.next_in / self._shortest)

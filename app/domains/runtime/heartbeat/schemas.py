@@ -178,6 +178,7 @@ class HeartbeatAnswer(Document):
         Field(
             examples=[10],
             description="Seconds in which the bot should send its next heartbeat: 10, and up to 60 "
-            "where there are many bots. By default it counts as online for three times as long.",
+            "where there are many bots; less than 10 where leases are shorter than 30 seconds. By "
+            "default it counts as online for three times as long.",
         ),
     ]
