@@ -21,19 +21,19 @@ class Problem:
 
 _REFUSED: Final = {
     "OOM": Problem(
-        "refuses to write: its memory is full",
+        "refuses to write because its memory is full",
         "Raise its `maxmemory`, or give Botkeys a server of its own.",
     ),
     "READONLY": Problem(
-        "refuses to write: it is a read-only replica",
+        "refuses to write because it is a read-only replica",
         "Name its primary in BOTKEYS_LIMITS_URL.",
     ),
     "MISCONF": Problem(
-        "refuses to write: it cannot save to its disk",
+        "refuses to write because it cannot save to its disk",
         "Make room on its disk, or turn its saving off: nothing of these limits need be saved.",
     ),
     "NOREPLICAS": Problem(
-        "refuses to write: too few replicas follow it",
+        "refuses to write because too few replicas follow it",
         "Start its replicas, or lower its `min-replicas-to-write`.",
     ),
 }
