@@ -42,9 +42,6 @@ ACCEPTED = {
     r"/v1/events( .*)?": "looks at the account's marks for each event, while they are few",
     r"/v1/dashboard( .*)?": f"{OF_THE_ACCOUNT}: it counts those in each state",
     r"/v1/(keys|bots) (?!sort=).*": f"{OF_THE_ACCOUNT}, where few of many fit",
-    r"addKey a key and its deletion|deleteBot after addBot": (
-        f"{OF_THE_ACCOUNT}: they are counted against the limit, from an index alone"
-    ),
     r"cut_days": "reads the days of each account that something was deleted in within the hour",
     r"presence": "looks at each bot online, once in half a lease: a thousandth of its heartbeats",
 }

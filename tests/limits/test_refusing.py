@@ -38,8 +38,10 @@ NOT_SHARED = "limits_not_shared"
 def running(program: str, folder: Path, *options: str) -> Iterator[LimitsServer]:
     server = LimitsServer(program, folder, options)
     server.start()
-    yield server
-    server.stop()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 async def found(url: str) -> Finding:

@@ -102,6 +102,17 @@ def test_processes_begin_together(installation: Installation) -> None:
         assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+def test_processes_that_wait_for_the_others_end_when_asked(installation: Installation) -> None:
+    process, _ = serve_several(installation)
+    assert eventually(lambda: len(children_of(process)) == PROCESSES), process.text
+    family = process.family()
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0, process.text
+    assert "processes_started" not in process.text
+    assert process.is_clean, process.text
+    assert all_end(family)
+
+
 def _listens(place: tuple[str, int]) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex(place) == 0

@@ -33,7 +33,6 @@ def connections(
     most_per_address: int = 100,
     trusted: str = "",
     paced: tuple[bytes, ...] = (),
-    operations_port: int | None = None,
 ) -> Connections:
     return Connections(
         timeouts,
@@ -41,7 +40,6 @@ def connections(
         most_per_address=most_per_address,
         trusted=frozenset(trusted.split()),
         paced=paced,
-        operations_port=operations_port,
     )
 
 

@@ -57,15 +57,15 @@ class Load:
 
     def _call(self, pause: float) -> None:
         connection: socket.socket | None = None
-        since = 0.0
+        sent = 0
         while not self._done.is_set():
             if connection is None:
-                connection, since = self._connected(), time.monotonic()
+                connection, sent = self._connected(), 0
             elif _has_ended(connection):
                 connection.close()  # cleanly, and before anything was sent on it
                 connection = None
-            elif self._answered(connection, since):
-                since = time.monotonic()
+            elif self._answered(connection, idle=pause >= QUIET and sent > 0):
+                sent += 1
                 time.sleep(pause)
             else:
                 connection.close()
@@ -81,17 +81,11 @@ class Load:
             time.sleep(0.01)
             return None
 
-    def _answered(self, connection: socket.socket, since: float) -> bool:
-        """Send a request; return whether the connection takes another after its answer.
-
-        Nothing was sent on it `since` this time: a thread may wait longer for its turn than it
-        meant to pause.
-        """
+    def _answered(self, connection: socket.socket, *, idle: bool) -> bool:
+        """Send a request; return whether the connection takes another after its answer."""
         received = b""
-        idle = True
         try:
             connection.sendall(self.request)
-            idle = time.monotonic() - since >= QUIET
             while not _is_complete(received):
                 piece = connection.recv(65536)
                 if not piece:
