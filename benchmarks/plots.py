@@ -148,7 +148,7 @@ def _growth(figure: Any, curves: Sequence[Mapping[str, Any]]) -> None:
     for panel in panels[::2]:
         panel.set_ylabel("buffers touched")
     for panel in panels[2:]:
-        panel.set_xlabel("keys; orange grows with what one account has")
+        panel.set_xlabel("keys; orange outgrows the logarithm")
 
 
 def _logarithmic(panel: Any, name: str, subs: Sequence[float] = (1, 2, 5)) -> None:

@@ -60,6 +60,6 @@ def _candidate(peer: str, what: str, protection: Protection, command: Sequence[s
         return Memory(needed, needed)
 
     def note() -> str:
-        return f"a lone call: {median(one.alone_ms for one in ran):.2g} ms"
+        return f"a lone call: {median(one.alone_ms for one in ran):.3g} ms"
 
     return Candidate(peer, what, "reads only, no server", protection, measure, memory, note=note)
