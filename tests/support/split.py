@@ -46,7 +46,9 @@ HELD = {
 }
 _EMPTYING = """
 WITH RECURSIVE emptied (id) AS (
-    SELECT unnest(ARRAY['accounts', 'audit_heads', 'catalogues']::regclass[])::oid
+    SELECT unnest(ARRAY[
+        'accounts', 'audit_heads', 'catalogues', 'instruments', 'instrument_prices'
+    ]::regclass[])::oid
     UNION
     SELECT conrelid FROM pg_constraint JOIN emptied ON confrelid = id WHERE contype = 'f'
 )
