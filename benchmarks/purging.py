@@ -7,7 +7,7 @@ checkpoint. No autovacuum looks at the table meanwhile, which would work for one
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.engine import Database, open_database
-from app.worker.purging import purge_deleted
+from app.worker.purging import DEFAULT_LIMITS, purge_deleted
 from benchmarks.bulk import filling
 from benchmarks.cpu import cpu_seconds_of_server
 from benchmarks.installation import Installation
@@ -28,6 +28,7 @@ BUDGET = 1.0
 
 ROWS = 1_000_000
 _PATIENCE = 600.0
+_CONNECTIONS = DEFAULT_LIMITS.at_once
 _ACCOUNT = "purged"
 _PATH = "/v1/keys"
 _FILLED, _COPY = "filled", "filled_copy"
@@ -188,12 +189,14 @@ async def _checkpoint(copy: Installation) -> None:
 
 
 async def _worker(copy: Installation) -> Database:
-    """Return a worker's database, with a connection that is open already, as a worker's is."""
+    """Return a worker's database, with connections open already, as a worker's are by its tasks."""
     database = open_database(
         copy.database_url,
         application_name="botkeys-bench",
-        pool_size=2,
+        pool_size=_CONNECTIONS,
         statement_timeout=_PATIENCE,
     )
-    async with database.engine.connect():
-        return database
+    async with AsyncExitStack() as held:
+        for _ in range(_CONNECTIONS):
+            await held.enter_async_context(database.engine.connect())
+    return database

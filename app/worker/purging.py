@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.failures import is_conflict, is_outage, sqlstate
-from app.domains.deletion.purge_repository import Planned, PurgeRepository
+from app.domains.deletion.purge_repository import PurgeRepository
 from app.domains.deletion.scopes import marks_of
 from app.domains.operations import claims
 from app.domains.operations.claims import Claimed, ClaimLost
 from app.domains.operations.events import PROGRESS_SECONDS, add_progress
-from app.domains.trading.kinds import KINDS, DataKind, Slice, slices
-from app.domains.trading.marks import Mark
+from app.domains.trading.kinds import KINDS, DataKind, slices
+from app.worker.purge_plan import Batch, Plan, PlannedSlice
 from app.worker.watch import beat
 
 LEAST = 100
@@ -35,8 +35,8 @@ log = structlog.get_logger("botkeys.worker")
 
 @dataclass(frozen=True, slots=True)
 class PurgeLimits:
-    """The limits of purging. `batch` is in rows, and `at_once` how many batches of one operation
-    are deleted at the same time.
+    """The limits of purging. `batch` is in rows, and `at_once` how many connections one operation
+    uses at the same time: to delete batches, and at first to plan them.
 
     A claim lapses `claim` seconds after the last batch. After `turn` seconds an operation yields to
     another one that waits for a worker.
@@ -49,7 +49,6 @@ class PurgeLimits:
 
 
 DEFAULT_LIMITS = PurgeLimits()
-_UNPLANNED = Planned(1, [])
 
 
 async def purge_deleted(
@@ -79,43 +78,6 @@ async def purge_deleted(
             ended += 1
 
 
-class _Ranges:
-    """The planned batches of a slice, newest first. Each is taken once."""
-
-    def __init__(self, plan: Planned) -> None:
-        self._ends: list[datetime | None] = [*plan.cuts, *([None] if plan.ends_in_batch else [])]
-        self._next = 0
-        self._unfinished = set(range(len(self._ends)))
-
-    @property
-    def left(self) -> bool:
-        """Whether a batch waits to be taken."""
-        return self._next < len(self._ends)
-
-    @property
-    def all_deleted(self) -> bool:
-        """Whether the batches were the whole slice, and are deleted."""
-        return not self._unfinished and self._ends[-1:] == [None]
-
-    @property
-    def reached(self) -> datetime | None:
-        """The time after which nothing is left; `None` if nothing was reached yet."""
-        first = min(self._unfinished, default=len(self._ends))
-        return self._ends[first - 1] if first else None
-
-    def take(self) -> tuple[int, datetime | None, datetime | None] | None:
-        """Return the number of the next batch, the time that it begins below, and its last one,
-        `None` for the oldest.
-        """
-        if not self.left:
-            return None
-        number, self._next = self._next, self._next + 1
-        return number, self._ends[number - 1] if number else None, self._ends[number]
-
-    def finish(self, number: int) -> None:
-        self._unfinished.remove(number)
-
-
 class _Purge:
     """One worker's turn on one operation."""
 
@@ -129,19 +91,17 @@ class _Purge:
         self._until = _now() + limits.turn
         self._next_event = _now() + PROGRESS_SECONDS
         self._timed_out = False
+        self._places = asyncio.Semaphore(limits.at_once)
 
     async def go_on(self) -> bool:
         """Continue the operation; return whether it has ended, else other workers may continue."""
         marks = marks_of(self._claimed.scope)
-        plans: dict[tuple[str, Slice], Planned] = {}
-        if not self._claimed.counted:
-            plans = await self._plan(marks)
-        for kind in KINDS:
-            for part in slices(kind, marks):
-                plan = plans.get((kind.name, part), _UNPLANNED)
-                # A slice that was empty stays empty: the marks existed before the plan.
-                if plan.rows and not await self._empty(kind, part, plan):
-                    return False
+        plan = Plan(PlannedSlice(kind, part) for kind in KINDS for part in slices(kind, marks))
+        if not await self._is_counted() and not await self._delete_while_planning(plan):
+            return False
+        for part in plan.slices:
+            if not part.all_deleted and not await self._empty(part):
+                return False
         await self._purge_events()
         await self._finish()
         return True
@@ -155,39 +115,74 @@ class _Purge:
                 after = await repository.purge_events(after, EVENTS_AT_ONCE)
             beat()
 
-    async def _plan(self, marks: list[Mark]) -> dict[tuple[str, Slice], Planned]:
-        """Count rows and batches by kind and slice.
+    async def _is_counted(self) -> bool:
+        """Return whether the total is known: a worker may have ended while it counted."""
+        if not self._claimed.counted:
+            return False
+        async with self._sessions() as session:
+            done, total = await claims.progress(session, self._claimed)
+        return total > done
 
-        Returns nothing if counting takes too long; the total then grows as the work proceeds.
+    async def _delete_while_planning(self, plan: Plan) -> bool:
+        """Delete batches as they are planned; return False if another operation is due."""
+        planning = asyncio.create_task(self._plan(plan))
+        try:
+            while plan.left and not self._timed_out:
+                await self._delete_planned(plan)
+                if plan.left and await self._turn_is_over():
+                    return False
+            await planning
+        finally:
+            planning.cancel()
+            await asyncio.gather(planning, return_exceptions=True)
+        return True
+
+    async def _plan(self, plan: Plan) -> None:
+        """Count the rows and cut them into batches.
+
+        If that takes too long, the total is what was counted, and grows as the work proceeds.
         """
-        plans: dict[tuple[str, Slice], Planned] = {}
+        async with self._places:
+            try:
+                done = await self._cut_all(plan)
+            finally:
+                plan.end()
+            async with self._sessions.begin() as session:
+                await claims.set_total(session, self._claimed, done + plan.rows)
+
+    async def _cut_all(self, plan: Plan) -> int:
+        """Add the batches of all slices; return how many rows were processed before."""
+        done = 0
         try:
             async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
+                done, _ = await claims.progress(session, self._claimed)
                 repository = PurgeRepository(session=session, claimed=self._claimed)
-                for kind in KINDS:
-                    for part in slices(kind, marks):
-                        plans[kind.name, part] = await repository.planned(kind, part, self._most)
+                for part in plan.slices:
+                    await self._cut(repository, plan, part)
         except SQLAlchemyError as error:
             if sqlstate(error) != _TIMED_OUT:
                 raise
-            plans = {}
         except TimeoutError:
-            plans = {}
-        async with self._sessions.begin() as session:
-            total = sum(plan.rows for plan in plans.values())
-            await claims.set_total(session, self._claimed, total)
-        return plans
+            pass
+        return done
 
-    async def _empty(self, kind: DataKind, part: Slice, plan: Planned) -> bool:
-        """Delete batches until nothing is left; return False if another operation is due."""
-        planned = _Ranges(plan)
-        while planned.left and not self._timed_out:
-            await self._delete_planned(kind, part, planned)
-            if planned.left and await self._turn_is_over():
-                return False
-        if planned.all_deleted:
-            return True
-        reached = planned.reached
+    async def _cut(self, repository: PurgeRepository, plan: Plan, planned: PlannedSlice) -> None:
+        """Add the batches of a slice, in one walk along the index."""
+        kind, part, most = planned.kind, planned.part, self._limits.batch
+        last: datetime | None = None
+        while (cut := await repository.next_cut(kind, part, last, most)) is not None:
+            plan.add(planned, cut, most)
+            last = cut
+        uncut = await repository.count_beyond(kind, part, last)
+        if last is not None and 0 < uncut <= most:
+            plan.add(planned, None, uncut)
+            return
+        plan.rows += uncut
+        planned.empty = last is None and not uncut
+
+    async def _empty(self, planned: PlannedSlice) -> bool:
+        """Delete what no planned batch has deleted; return False if another operation is due."""
+        kind, part, reached = planned.kind, planned.part, planned.reached
         while True:
             began = _now()
             try:
@@ -206,7 +201,7 @@ class _Purge:
             if await self._turn_is_over():
                 return False
 
-    async def _delete_planned(self, kind: DataKind, part: Slice, planned: _Ranges) -> None:
+    async def _delete_planned(self, plan: Plan) -> None:
         """Delete planned batches, several at once, until none is left or the turn is over.
 
         Batches share nothing but the operation's row, which each changes last. One that fails ends
@@ -215,25 +210,16 @@ class _Purge:
         failures: list[BaseException] = []
 
         async def delete_one_after_another() -> None:
+            deleted = 0
             while not failures and not self._timed_out:
-                found = planned.take()
-                if found is None:
-                    return
-                number, above, cut = found
-                began = _now()
-                try:
-                    async with self._sessions.begin() as session:
-                        repository = PurgeRepository(session=session, claimed=self._claimed)
-                        rows = await repository.purge_until(kind, part, above, cut)
-                except SQLAlchemyError as error:
-                    self._shrink_after(error)
-                    self._timed_out = True
-                    return
-                planned.finish(number)
-                self._note_batch(kind, rows, began)
-                await self._add_progress()
-                if _now() >= self._until:
-                    return
+                async with self._places:
+                    # Checked only after a batch, so that every turn makes progress.
+                    over = deleted and _now() >= self._until
+                    batch = None if over else await plan.take()
+                    if batch is None:
+                        return
+                    await self._delete_batch(batch)
+                deleted += 1
 
         async def noting_failures() -> None:
             try:
@@ -244,6 +230,21 @@ class _Purge:
         await asyncio.gather(*(noting_failures() for _ in range(self._limits.at_once)))
         if failures:
             raise failures[0]
+
+    async def _delete_batch(self, batch: Batch) -> None:
+        part, number, above, cut = batch
+        began = _now()
+        try:
+            async with self._sessions.begin() as session:
+                repository = PurgeRepository(session=session, claimed=self._claimed)
+                rows = await repository.purge_until(part.kind, part.part, above, cut)
+        except SQLAlchemyError as error:
+            self._shrink_after(error)
+            self._timed_out = True
+            return
+        part.finish(number)
+        self._note_batch(part.kind, rows, began)
+        await self._add_progress()
 
     def _shrink_after(self, error: SQLAlchemyError) -> None:
         """Make batches smaller if one took too long; raise any other error."""

@@ -4,5 +4,5 @@ With each release both values move to the one that precedes it: the commit, and 
 which its code ends.
 """
 
-COMMIT = "a3faf677aec9cb8eb0054a6d2d294f655db76c43"
+COMMIT = "f8a97a92e21787fe6b89cd2acce2760a839db998"
 MIGRATION = "0058"

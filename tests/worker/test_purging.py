@@ -3,13 +3,17 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.db.engine import Database
 from app.db.models import Operation
 from app.domains.deletion.purge_repository import PurgeRepository
+from app.domains.operations import claims
+from app.domains.trading.kinds import DataKind, Slice
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.purging import each, fill, left
 from tests.support.waiting import cancel_waiting
@@ -30,7 +34,7 @@ async def test_a_mistake_of_ours_fails_the_operation_with_a_sentence(
     async def broken(*_: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(PurgeRepository, "planned", broken)
+    monkeypatch.setattr(PurgeRepository, "next_cut", broken)
     assert await purge_deleted(world.context.database.sessions) == 1
     (operation,) = await operations(world)
     assert (operation.status, operation.claim) == ("failed", None)
@@ -105,15 +109,8 @@ async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: W
     answer = await user.post("/v1/data-deletions", {"scope": "all"})
     path = answer.headers["location"]
     for seconds, ended in [(60, 0), (-1, 1)]:
-        held: dict[str, Any] = {
-            "status": "running",
-            "claim": uuid4(),
-            "claimed_until": text(f"statement_timestamp() + {seconds} * interval '1 second'"),
-        }
-        async with sessions.begin() as session:
-            await session.execute(
-                update(Operation).values(held).execution_options(synchronize_session=False)
-            )
+        until = text(f"statement_timestamp() + {seconds} * interval '1 second'")
+        await _hold(sessions, status="running", claim=uuid4(), claimed_until=until)
         assert (await user.get(path)).json()["stalled"] is (seconds < 0)
         assert await purge_deleted(sessions) == ended
     assert (await user.get(path)).json()["stalled"] is False
@@ -161,13 +158,111 @@ async def test_batches_are_deleted_at_the_same_time(busy_world: World) -> None:
     async with asyncio.timeout(60), database.sessions() as holding:
         await holding.execute(held, {"account": bot.account_id})
         purging = asyncio.create_task(purge_deleted(database.sessions, PurgeLimits(batch=5)))
-        for _ in range(3_000):
-            if (await left(database, bot.account_id))["trades"] <= 10:
-                break
-            await asyncio.sleep(0.01)
-        else:
-            pytest.fail("the other batches waited too")
+        # The other batches do not wait.
+        await _at_most_left(database, bot.account_id, 10)
         await holding.rollback()
         assert await purging == 1
 
     assert await left(database, bot.account_id) == each(0)
+
+
+class _Counting:
+    """Holds the count of the trades that fill no batch until `go_on`, and keeps each total."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on = asyncio.Event()
+        self.totals: list[int] = []
+        count, set_total = PurgeRepository.count_beyond, claims.set_total
+
+        async def counting(
+            repository: PurgeRepository, kind: DataKind, part: Slice, cut: datetime | None
+        ) -> int:
+            if cut is not None:
+                await self.go_on.wait()
+            return await count(repository, kind, part, cut)
+
+        async def setting(session: AsyncSession, claimed: claims.Claimed, total: int) -> None:
+            self.totals.append(total)
+            await set_total(session, claimed, total)
+
+        monkeypatch.setattr(PurgeRepository, "count_beyond", counting)
+        monkeypatch.setattr(claims, "set_total", setting)
+
+
+async def _delete_twelve_trades(world: World) -> UUID:
+    """Have twelve trades deleted; return their account."""
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    await fill(world.context.database, bot.account_id, key["id"], rows=12, tables=("trades",))
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    return bot.account_id
+
+
+async def test_planned_batches_are_deleted_while_the_rest_is_counted(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, account_id = busy_world.context.database, await _delete_twelve_trades(busy_world)
+    counting = _Counting(monkeypatch)
+
+    async with asyncio.timeout(60):
+        purging = asyncio.create_task(purge_deleted(database.sessions, PurgeLimits(batch=5)))
+        await _at_most_left(database, account_id, 2)
+        (operation,) = await operations(busy_world)
+        assert (operation.done, operation.total, operation.phase) == (10, 10, "trades")
+        counting.go_on.set()
+        assert await purging == 1
+
+    (operation,) = await operations(busy_world)
+    assert operation.receipt == {"deleted": {**each(0), "trades": 12}, "kept": {"positions": 0}}
+    assert operation.done == operation.total == 12
+    assert counting.totals == [12]
+
+
+async def test_an_operation_whose_worker_ended_while_it_counted_is_counted_again(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, account_id = busy_world.context.database, await _delete_twelve_trades(busy_world)
+    counting = _Counting(monkeypatch)
+
+    async with asyncio.timeout(60):
+        purging = asyncio.create_task(purge_deleted(database.sessions, PurgeLimits(batch=5)))
+        await _at_most_left(database, account_id, 2)
+        purging.cancel()
+        await asyncio.wait([purging])
+        assert counting.totals == []
+        counting.go_on.set()
+        await _hold(database.sessions, claimed_until=datetime.now(UTC))
+        assert await purge_deleted(database.sessions) == 1
+
+    (operation,) = await operations(busy_world)
+    assert operation.done == operation.total == 12
+    assert counting.totals == [12]
+
+
+async def test_an_operation_that_was_counted_is_not_counted_again(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = busy_world.context.database
+    await _delete_twelve_trades(busy_world)
+    counting = _Counting(monkeypatch)
+    await _hold(database.sessions, phase="trades", done=3, total=15)
+
+    assert await purge_deleted(database.sessions, PurgeLimits(batch=5)) == 1
+
+    assert counting.totals == []
+    (operation,) = await operations(busy_world)
+    assert operation.done == operation.total == 15
+
+
+async def _at_most_left(database: Database, account_id: UUID, rows: int) -> None:
+    """Wait until no more than so many trades are left."""
+    while (await left(database, account_id))["trades"] > rows:  # noqa: ASYNC110  # no event there
+        await asyncio.sleep(0.01)
+
+
+async def _hold(sessions: async_sessionmaker[AsyncSession], **columns: Any) -> None:
+    """Change the operation as a worker leaves it that ends."""
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Operation).values(columns).execution_options(synchronize_session=False)
+        )

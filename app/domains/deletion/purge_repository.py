@@ -6,7 +6,7 @@ a deletion mark covers: a worker alone can delete no row of an account.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -42,17 +42,6 @@ from botkeys.exchanges.model import Environment
 _SOON = func.set_config("synchronous_commit", "off", true())
 
 
-class Planned(NamedTuple):
-    """The number of rows of a slice, and the times, newest first, at which full batches end.
-
-    What follows the last cut is not cut; `ends_in_batch` tells whether it is one batch or less.
-    """
-
-    rows: int
-    cuts: list[datetime]
-    ends_in_batch: bool = False
-
-
 class PurgeRepository:
     """The purge of one operation. Every statement names its account."""
 
@@ -62,27 +51,31 @@ class PurgeRepository:
         self._account_id = claimed.account_id
         self._even_held = claimed.kind == "close_account"
 
-    async def planned(self, kind: DataKind, part: Slice, most: int) -> Planned:
-        """Return how many rows the slice has and where to cut it, in one walk along the index.
+    async def next_cut(
+        self, kind: DataKind, part: Slice, after: datetime | None, most: int
+    ) -> datetime | None:
+        """Return the time at which a batch of exactly `most` rows ends that follows the cut
+        `after`.
 
-        Cutting stops where rows of the same time would end up on both sides.
+        There is none if fewer rows are left, or if rows of that time would end up on both sides.
         """
-        table = kind.table
-        at = table.c[kind.order]
-        wanted = self._covered(kind, table, part)
-        cuts: list[datetime] = []
-        while True:
-            rest = [*wanted, *([at < cuts[-1]] if cuts else [])]
-            around = select(at).where(*rest).order_by(at.desc()).offset(most - 1).limit(2)
-            last = (await self._session.scalars(around)).all()
-            if len(last) < 2 or last[0] == last[1]:
-                break
-            cuts.append(last[0])
-        rows = await self._session.scalar(select(func.count()).select_from(table).where(*rest))
-        uncut = int(rows or 0)
-        return Planned(
-            len(cuts) * most + uncut, cuts, ends_in_batch=bool(cuts) and 0 < uncut <= most
-        )
+        at = kind.table.c[kind.order]
+        rest = self._beyond(kind, part, after)
+        around = select(at).where(*rest).order_by(at.desc()).offset(most - 1).limit(2)
+        last = (await self._session.scalars(around)).all()
+        return None if len(last) < 2 or last[0] == last[1] else last[0]
+
+    async def count_beyond(self, kind: DataKind, part: Slice, cut: datetime | None) -> int:
+        """Return how many rows of the slice are older than the last cut, or how many it has."""
+        rest = self._beyond(kind, part, cut)
+        count = select(func.count()).select_from(kind.table).where(*rest)
+        return int(await self._session.scalar(count) or 0)
+
+    def _beyond(
+        self, kind: DataKind, part: Slice, cut: datetime | None
+    ) -> list[ColumnElement[bool]]:
+        wanted = self._covered(kind, kind.table, part)
+        return wanted if cut is None else [*wanted, kind.table.c[kind.order] < cut]
 
     async def purge_until(
         self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime | None

@@ -85,8 +85,24 @@ async def another_waits(session: AsyncSession) -> bool:
     return bool(await session.scalar(select(waiting)))
 
 
+async def progress(session: AsyncSession, claimed: Claimed) -> tuple[int, int]:
+    """Return how many rows were processed, and the total so far. Raises `ClaimLost`."""
+    table = _OPERATIONS
+    row = (await session.execute(select(table.c.done, table.c.total).where(claimed.mine))).first()
+    if row is None:
+        raise ClaimLost
+    return row.done, row.total
+
+
 async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None:
-    await _change(session, claimed, total=total, phase="counted")
+    """Record how many rows there are, of which some may have been processed meanwhile."""
+    table = _OPERATIONS
+    await _change(
+        session,
+        claimed,
+        total=func.greatest(table.c.total, total),
+        phase=func.coalesce(table.c.phase, "counted"),
+    )
 
 
 async def give_back(session: AsyncSession, claimed: Claimed) -> None:
