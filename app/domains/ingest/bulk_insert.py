@@ -3,6 +3,7 @@ one inserts it, one compares repeated items with what is stored, one completes t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from app.domains.trading.kinds import DataKind
 OF_BATCH = ("account_id", "bot_id", "key_id", "exchange", "environment")
 """The columns that all rows of a batch share."""
 
+_ESCAPE = "\\"
 _CONTROLS = ((r"\n", "\n"), (r"\r", "\r"), (r"\t", "\t"))
 _NUL = "\0"
 """A character that never occurs in JSON."""
@@ -58,8 +60,10 @@ def array_text(values: Sequence[Any]) -> str:
     brackets and in how it escapes these characters. The driver's own encoding of arrays takes three
     times as long.
     """
+    if set(map(type, values)) == {Decimal}:
+        return "{" + ",".join(map(str, values)) + "}"
     written = orjson.dumps(values, default=str).decode()
-    if any(escaped in written for escaped, _ in _CONTROLS):
+    if _ESCAPE in written and any(escaped in written for escaped, _ in _CONTROLS):
         # Two backslashes stand for one that was sent, so what follows them is literal.
         written = written.replace(r"\\", _NUL)
         for escaped, control in _CONTROLS:

@@ -1,6 +1,7 @@
 """The SQL of what bots report in batches. Every statement names the account and the bot."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.clock import NOW
-from app.db.driver import SessionExecutor, Statement
+from app.db.driver import Rows, SessionExecutor, Statement
 from app.db.models import (
     Account,
     Assignment,
@@ -153,19 +154,40 @@ class IngestRepository:
         """Return the marks of the account, whose lock is held."""
         return await read_marks(self._session, self._account_id)
 
-    async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
-        """Insert rows in the order of `target.columns`; return the bot's ids of the new ones."""
-        columns = map(array_text, zip(*rows, strict=True))
-        added = await self._executor.fetch(
-            target.statement,
-            account_id=self._account_id,
-            bot_id=self._bot_id,
-            key_id=origin.key_id,
-            exchange=origin.exchange,
-            environment=origin.environment,
-            **dict(zip(target.columns, columns, strict=True)),
-        )
-        return {name for (name,) in added}
+    async def add(
+        self, target: Target, origin: Origin, parts: Iterable[Sequence[Sequence[Any]]]
+    ) -> set[str]:
+        """Insert rows in the order of `target.columns`, part by part; return the bot's ids of the
+        new ones.
+
+        A part is made and encoded while the one before it is inserted.
+        """
+        of_batch = {
+            "account_id": self._account_id,
+            "bot_id": self._bot_id,
+            "key_id": origin.key_id,
+            "exchange": origin.exchange,
+            "environment": origin.environment,
+        }
+        added: set[str] = set()
+        inserting: asyncio.Task[Rows] | None = None
+        try:
+            for rows in parts:
+                columns = map(array_text, zip(*rows, strict=True))
+                part = dict(zip(target.columns, columns, strict=True))
+                if inserting is not None:
+                    added.update(name for (name,) in await inserting)
+                inserting = asyncio.create_task(
+                    self._executor.fetch(target.statement, **of_batch, **part)
+                )
+                await asyncio.sleep(0)  # It is sent now.
+            if inserting is not None:
+                added.update(name for (name,) in await inserting)
+        finally:
+            if inserting is not None and not inserting.done():
+                inserting.cancel()
+                await asyncio.wait([inserting])
+        return added
 
     async def repeated(
         self, target: Target, rows: Sequence[Sequence[Any]]

@@ -59,11 +59,11 @@ class ScreenedBatch(Generic[ItemType]):
         """Refuse an item that was accepted so far."""
         self.refusals[place] = refused(self.accepted.pop(place).id, code, detail)
 
-    def first(self) -> dict[str, int]:
-        """Return the place of the first accepted item of each id."""
-        places: dict[str, int] = {}
+    def places(self) -> dict[str, list[int]]:
+        """Return the places of the accepted items of each id, in their order."""
+        places: dict[str, list[int]] = {}
         for place, item in self.accepted.items():
-            places.setdefault(item.id, place)
+            places.setdefault(item.id, []).append(place)
         return places
 
     def verdicts(self, results: Mapping[int, Verdict]) -> list[Verdict]:

@@ -1,6 +1,6 @@
 """Stores what bots report in batches: one verdict for each item, and nothing stored twice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from app.auth.errors import TokenFault, Unauthenticated
@@ -47,6 +47,9 @@ from app.domains.trading.symbols import is_foreign
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES
 
+_FIRST_PART = 200
+"""Rows whose insertion takes as long as making the other 800 of a full batch."""
+
 
 class _Known(NamedTuple):
     """A screened batch of trades, and what is known of their symbols. `complete` is whether every
@@ -88,16 +91,19 @@ class IngestService:
         if screened.origin is None:
             return screened.verdicts({})
         valued: dict[int, Valued] = {}
-        for place, trade in list(screened.accepted.items()):
-            found = value(trade, directory)
+
+        def given(place: int) -> Valued | None:
+            found = value(screened.accepted[place], directory)
             if isinstance(found, Contradiction):
                 screened.refuse(place, *found)
-            else:
-                valued[place] = found
+                return None
+            valued[place] = found
+            return found
+
         why = UNKNOWN_CONTRACT if complete else CATALOGUE_UNKNOWN
         origin = screened.origin
         repeats = TradeRepeats(self._rows, self._contracts, origin, valued, why)
-        return await self._store(TRADES, screened, valued.__getitem__, repeats)
+        return await self._store(TRADES, screened, given, repeats)
 
     async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
         return await self._store_plainly(EQUITY_SNAPSHOTS, batch, lambda kind: (kind,))
@@ -219,20 +225,19 @@ class IngestService:
         self,
         target: Target,
         screened: ScreenedBatch[ItemType],
-        given: Callable[[int], tuple[Any, ...]],
+        given: Callable[[int], tuple[Any, ...] | None],
         repeats: Repeats[ItemType],
     ) -> list[Verdict]:
         """Store the accepted items. `given` returns the columns of a row that its item has no
-        member for, by the item's place. Raises `DailyRowsExceeded`.
+        member for, by the item's place, or `None` if it has refused the item. Raises
+        `DailyRowsExceeded`.
         """
-        origin, accepted, first = screened.origin, screened.accepted, screened.first()
-        if origin is None or not first:
+        origin, accepted = screened.origin, screened.accepted
+        if origin is None:
             return screened.verdicts({})
-        # Sorted by id, so that overlapping batches never deadlock.
-        rows = [
-            (*target.members(accepted[place]), *given(place)) for _, place in sorted(first.items())
-        ]
-        stored = await self._rows.add(target, origin, rows)
+        first: dict[str, int] = {}
+        parts = _in_parts(target, screened, given, first)
+        stored = await self._rows.add(target, origin, parts)
         new = {place: accepted[place] for name, place in first.items() if name in stored}
         results = repeats.stored(new)
         changed = [item.time for item in new.values()]
@@ -253,3 +258,27 @@ class IngestService:
             if today > self._rows_a_day:
                 raise DailyRowsExceeded(self._rows_a_day, await self._rows.left_of_day())
         return screened.verdicts(results)
+
+
+def _in_parts(
+    target: Target,
+    screened: ScreenedBatch[ItemType],
+    given: Callable[[int], tuple[Any, ...] | None],
+    first: dict[str, int],
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of a batch, the first item of each id, whose place is added to `first`.
+
+    They are sorted by id, so that overlapping batches never deadlock. While a part is inserted,
+    the next one is made: a short first part suffices for that.
+    """
+    accepted = screened.accepted
+    named = sorted(screened.places().items())
+    for part in filter(None, (named[:_FIRST_PART], named[_FIRST_PART:])):
+        rows = []
+        for name, places in part:
+            for place in places:
+                columns = given(place)
+                if columns is not None and first.setdefault(name, place) == place:
+                    rows.append((*target.members(accepted[place]), *columns))
+        if rows:
+            yield rows

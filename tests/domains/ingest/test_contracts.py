@@ -1,5 +1,6 @@
 """The contract of a trade: its instrument decides, never what its key trades now."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.db.models import CatalogueInstrument
+from app.domains.ingest import bulk_insert, repository
 from app.simulator.faults import FaultKind
 from app.worker.rollups import recompute_due
 from botkeys.exchanges.model import ContractType, Instrument
@@ -88,6 +90,57 @@ async def test_what_contradicts_the_instrument_is_refused(
     trading = await listed(world)
     assert (await verdict(trading, trade("1", symbol=symbol, **stated)))["code"] == code
     assert await rows(world, "trades") == {}
+
+
+async def test_of_an_id_in_a_large_batch_the_first_that_fits_its_contract_is_stored(
+    world: World,
+) -> None:
+    """Its rows are inserted in parts, and an item is refused in any of them."""
+    trading = await listed(world)
+    names = [f"{number:03}" for number in range(300)]
+    wrong = {"contract_size": "1"}
+    sent = [
+        *(trade(name, **wrong) for name in names[::3]),
+        *(trade(name) for name in names),
+        *(trade(name, quantity="7") for name in names[::2]),
+        *(trade(name, **wrong) for name in names[::5]),
+    ]
+
+    results = await report(trading.bot, "trades", *sent)
+
+    assert statuses(results) == [
+        *["contract_size_differs"] * 100,
+        *["stored"] * 300,
+        *["id_reused"] * 150,
+        *["contract_size_differs"] * 60,
+    ]
+    stored = await rows(world, "trades")
+    assert sorted(stored) == names
+    assert {row["quantity"] for row in stored.values()} == {Decimal("0.5")}
+
+
+async def test_nothing_of_a_large_batch_is_stored_if_its_second_part_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trading = await listed(world)
+    names = [f"{number:03}" for number in range(300)]
+    with monkeypatch.context() as patch:
+        patch.setattr(repository, "array_text", _broken_by("299"))
+        items = {"items": list(map(trade, names))}
+        answer = await trading.bot.post("/v1/runtime/trades", items)
+        assert answer.status_code == 500
+    assert await rows(world, "trades") == {}
+
+    assert statuses(await report(trading.bot, "trades", *map(trade, names))) == ["stored"] * 300
+
+
+def _broken_by(name: str) -> Callable[[Sequence[Any]], str]:
+    def array_text(values: Sequence[Any]) -> str:
+        if name in values:
+            raise LookupError
+        return bulk_insert.array_text(values)
+
+    return array_text
 
 
 async def test_a_delisted_contract_is_what_it_was_whatever_its_key_trades_now(
