@@ -2,11 +2,13 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
-from app.db.models import Bot, Key, TradingAsset, Webhook
+from app.db.models import AuditHead, Bot, Key, TradingAsset, Webhook
+from app.domains.accounts import quotas
 from tests.support.variants import changed
 from tests.support.world import World
 
@@ -40,6 +42,48 @@ async def test_bots_added_at_once_stay_within_the_quota(busy_world: World) -> No
         assert await stored(world, Bot) == MOST
         await user.delete(f"/v1/bots/{answers_id(answers)}")
         assert (await user.post("/v1/bots", {"name": "again"})).status_code == 201
+
+
+async def test_what_was_counted_is_not_counted_again_until_it_passes_the_quota(
+    busy_world: World,
+) -> None:
+    """Rule R40. An addition counts as more than there are once something was deleted."""
+    async with changed(busy_world, settings={"bots_per_account": MOST}) as world:
+        user = world.user()
+
+        async def add(name: str) -> httpx.Response:
+            return await user.post("/v1/bots", {"name": name})
+
+        first = await add("a")
+        await user.delete(f"/v1/bots/{first.json()['id']}")
+        assert [(await add(name)).status_code for name in "bc"] == [201, 201]
+        assert await _at_most(world) == 3
+        answers = await asyncio.gather(*(add(str(n)) for n in range(AT_ONCE)))
+        assert sorted(answer.status_code for answer in answers) == [201] + [409] * (AT_ONCE - 1)
+        assert await stored(world, Bot) == await _at_most(world) == MOST
+
+
+async def test_bots_that_another_release_added_are_counted_after_a_day(world: World) -> None:
+    async with changed(world, settings={"bots_per_account": MOST}) as here:
+        user = here.user()
+        added = await user.post("/v1/bots", {"name": "counted"})
+        assert added.status_code == 201
+        async with here.context.database.sessions.begin() as session:
+            account_id = (await session.execute(select(Bot.account_id))).scalar_one()
+            rows = [{"account_id": account_id, "id": uuid4(), "name": str(n)} for n in range(MOST)]
+            await session.execute(insert(Bot), rows)
+            before = func.now() - quotas.COUNTED_EVERY
+            await session.execute(update(AuditHead).values(counted_at=before))
+
+        refused = await user.post("/v1/bots", {"name": "beyond"})
+
+        assert refused.json()["code"] == "bot_quota_reached"
+        assert await stored(here, Bot) == 1 + MOST
+
+
+async def _at_most(world: World) -> int | None:
+    async with world.context.database.sessions() as session:
+        return (await session.execute(select(AuditHead.bots_at_most))).scalar_one()
 
 
 def answers_id(answers: list[httpx.Response]) -> str:

@@ -20,7 +20,9 @@ class AuditHead(Base):
     """The newest entry of an account's chain. Its row lock is the last of the locking order.
 
     `seal` is an HMAC over account, `sealed_sequence` and that entry's `mac`. A release that does
-    not seal leaves it behind at the entry before its own.
+    not seal leaves it behind at the entry before its own. The account has no more keys and bots
+    than `keys_at_most` and `bots_at_most`, which were counted at `counted_at`: see
+    `app.domains.accounts.quotas`.
     """
 
     __tablename__ = "audit_heads"
@@ -30,6 +32,9 @@ class AuditHead(Base):
     mac: Mapped[bytes]
     seal: Mapped[bytes | None]
     sealed_sequence: Mapped[int | None]
+    keys_at_most: Mapped[int | None]
+    bots_at_most: Mapped[int | None]
+    counted_at: Mapped[datetime | None]
 
 
 class AuditStart(Base):

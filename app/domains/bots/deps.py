@@ -7,6 +7,8 @@ from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.context import CurrentContext
+from app.db.models import Bot
+from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.bots.config_rows import ConfigRow
@@ -38,7 +40,12 @@ async def bot_service(
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
         events=event_log(work, caller),
-        most=context.settings.bots_per_account,
+        quota=Quota(
+            session=work.session,
+            account_id=caller.account_id,
+            model=Bot,
+            most=context.settings.bots_per_account,
+        ),
     )
 
 

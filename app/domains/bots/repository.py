@@ -35,10 +35,6 @@ class BotRepository:
         query = select(Bot.name).where(*self._row(bot_id))
         return (await self._session.execute(query)).scalar_one()
 
-    async def count(self) -> int:
-        count = select(func.count()).select_from(Bot).where(Bot.account_id == self._account_id)
-        return (await self._session.execute(count)).scalar_one()
-
     async def add(self, bot_id: UUID, name: str) -> None:
         await self._session.execute(
             insert(Bot).values(account_id=self._account_id, id=bot_id, name=name)

@@ -8,6 +8,7 @@ from app.api.pagination import Page
 from app.db.base import new_id
 from app.db.paged_list import Order, SortedPlace
 from app.db.revisions import Revisions, require
+from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.errors import (
@@ -29,7 +30,7 @@ from app.errors import NotFound
 
 
 class BotService:
-    """The bots of one account, at most `most`.
+    """The bots of one account, within its quota.
 
     Locks in the order account, bot, keys, audit head, event head.
     """
@@ -42,14 +43,14 @@ class BotService:
         accounts: AccountRepository,
         audit: AuditLog,
         events: EventLog,
-        most: int,
+        quota: Quota,
     ) -> None:
         self._bots = bots
         self._listed = listed
         self._accounts = accounts
         self._audit = audit
         self._events = events
-        self._most = most
+        self._quota = quota
 
     async def page(self, wanted: BotFilter, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
         """Return a page of the bots, newest first."""
@@ -74,9 +75,8 @@ class BotService:
         await self._bots.add(bot_id, name)
         await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
         await self._events.add(EventType.BOT_ADDED, bot_id=bot_id, name=name)
-        # Counted under the lock of the audit log's head, which every addition holds to its end.
-        if await self._bots.count() > self._most:
-            raise BotQuotaReached(self._most)
+        if not await self._quota.take():
+            raise BotQuotaReached(self._quota.most)
         return await self.get(bot_id)
 
     async def change(self, bot_id: UUID, change: BotChange, expected: Revisions | None) -> BotRow:

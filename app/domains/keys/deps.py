@@ -6,9 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
+from app.api.unit_of_work import UnitOfWork
 from app.api.write_limiter import released
 from app.auth.caller import Caller
 from app.context import Context, CurrentContext
+from app.db.models import Key
+from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.bots.repository import BotRepository
@@ -48,7 +51,7 @@ async def key_service(
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
         events=event_log(work, caller),
-        most=context.settings.keys_per_account,
+        quota=_quota(work, context, caller),
     )
 
 
@@ -113,6 +116,15 @@ async def pair_service(
         refresher=context.catalogues,
         audit=audit_log(work, context, caller),
         events=event_log(work, caller),
+        quota=_quota(work, context, caller),
+    )
+
+
+def _quota(work: UnitOfWork, context: Context, caller: Caller) -> Quota:
+    return Quota(
+        session=work.session,
+        account_id=caller.account_id,
+        model=Key,
         most=context.settings.keys_per_account,
     )
 

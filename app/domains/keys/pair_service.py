@@ -13,6 +13,7 @@ from app.custody.role_keys import ApiKeys
 from app.db.base import new_id
 from app.db.failures import violated_constraint
 from app.db.revisions import Revisions, require
+from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher
@@ -49,7 +50,7 @@ _MARK_BYTES = 32
 
 
 class PairService:
-    """The key pairs of one account, which count among its keys, at most `most`.
+    """The key pairs of one account, which count among its keys.
 
     A pair is a key without its API key: the exchange issues that for the public half, and the user
     brings it. Until then no bot can have the key. Nobody here can open the private half, so the
@@ -76,7 +77,7 @@ class PairService:
         refresher: CatalogueRefresher,
         audit: AuditLog,
         events: EventLog,
-        most: int,
+        quota: Quota,
     ) -> None:
         self._session = session
         self._keys = keys
@@ -92,7 +93,7 @@ class PairService:
         self._refresher = refresher
         self._audit = audit
         self._events = events
-        self._most = most
+        self._quota = quota
 
     async def add(self, new: KeyPairCreate) -> KeyRow:
         """Make a pair, seal its private half, and store it as a key that awaits its API key."""
@@ -100,8 +101,8 @@ class PairService:
         require_offered(profile, new.environment, new.region, new.contract_type)
         if new.algorithm not in profile.key_pairs:
             raise KeyPairNotOffered(profile.name, profile.key_pairs)
-        if await self._keys.count() >= self._most:
-            raise KeyQuotaReached(self._most)
+        if not await self._quota.has_room():
+            raise KeyQuotaReached(self._quota.most)
         await self._sealer.require()
         # Nothing is written yet: give the connection back while the pair is made.
         await self._session.rollback()
@@ -142,9 +143,8 @@ class PairService:
             exchange=new.exchange,
             algorithm=new.algorithm,
         )
-        # Counted under the lock of the audit log's head, which every addition holds to its end.
-        if await self._keys.count() > self._most:
-            raise KeyQuotaReached(self._most)
+        if not await self._quota.take():
+            raise KeyQuotaReached(self._quota.most)
         row = self._current(await self._keys.get(key_id), None)
         await self._events.add(
             EventType.KEY_ADDED,

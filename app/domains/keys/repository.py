@@ -84,10 +84,6 @@ class KeyRepository:
         of_keys = RestingOrders.account_id == self._account_id, RestingOrders.key_id.in_(key_ids)
         return (await self._session.execute(select(resting(*of_keys)))).scalar_one()
 
-    async def count(self) -> int:
-        count = select(func.count()).select_from(Key).where(Key.account_id == self._account_id)
-        return (await self._session.execute(count)).scalar_one()
-
     async def close_late_positions(self, key_id: UUID) -> None:
         """Close by hand the open positions of a key that no position locks: those that former bots
         reported late.

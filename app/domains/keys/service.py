@@ -14,6 +14,7 @@ from app.db.clock import NOW
 from app.db.failures import Overtaken
 from app.db.paged_list import Order, SortedPlace
 from app.db.revisions import Revisions, require
+from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.repository import BotRepository
@@ -39,7 +40,7 @@ from botkeys.sealing.binding import Binding
 
 
 class KeyService:
-    """The keys of one account, at most `most`.
+    """The keys of one account, within its quota.
 
     Locks in the order account, bot, presence, key, audit head, event head.
     """
@@ -59,7 +60,7 @@ class KeyService:
         bots: BotRepository,
         audit: AuditLog,
         events: EventLog,
-        most: int,
+        quota: Quota,
     ) -> None:
         self._session = session
         self._keys = keys
@@ -73,7 +74,7 @@ class KeyService:
         self._switch = ContractSwitch(keys, bots)
         self._audit = audit
         self._events = events
-        self._most = most
+        self._quota = quota
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page[KeyRow, UUID]:
         """Return a page of the keys, newest first."""
@@ -107,8 +108,8 @@ class KeyService:
         known = await self._keys.find(mark)
         if known is not None:
             raise KeyAlreadyAdded(known)
-        if await self._keys.count() >= self._most:
-            raise KeyQuotaReached(self._most)
+        if not await self._quota.has_room():
+            raise KeyQuotaReached(self._quota.most)
         await self._sealer.require()
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
@@ -151,9 +152,8 @@ class KeyService:
             exchange=request.exchange,
             verification=verified.status,
         )
-        # Counted under the lock of the audit log's head, which every addition holds to its end.
-        if await self._keys.count() > self._most:
-            raise KeyQuotaReached(self._most)
+        if not await self._quota.take():
+            raise KeyQuotaReached(self._quota.most)
         row = await self.get(key_id)
         named: dict[str, Any] = {"key_id": key_id, "environment": row.environment}
         named |= {"label": row.label, "exchange": row.exchange}
