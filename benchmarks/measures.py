@@ -19,7 +19,6 @@ from benchmarks.streams import measure_stream
 from benchmarks.trading import measure_trading
 
 _FULL = Effort()
-_FEW = Effort(rounds=5, most_rounds=5)
 _QUICK = Effort(rounds=3, warm_up=0.1, seconds=0.4, most_rounds=3)
 _QUICK_BOTS = 60
 _STARTS = 7
@@ -48,7 +47,7 @@ MEASURES = (
     Measure(
         "processes",
         lambda ready, quick: measure_processes(
-            ready, *((_QUICK, _QUICK_BOTS) if quick else (_FEW,))
+            ready, _effort(quick=quick), *((_QUICK_BOTS,) if quick else ())
         ),
     ),
     Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 75)]),
