@@ -1,6 +1,9 @@
 """Load from a process of its own: a few connections that repeat requests without a pause.
 
-    echo '{"port": 8000, "requests": [{"path": "/v1/keys", …}], …}' | python -m benchmarks.load
+    echo '[{"port": 8000, "requests": [{"path": "/v1/keys", …}], …}]' | python -m benchmarks.load
+
+Several loads alternate, each for a quarter of its time: a machine that others use as well may become
+twice as fast within a second, which is to affect all of them.
 
 It reads as little of a response as possible (status and length), which leaves the machine's
 processors to the server: it can send tens of thousands of requests a second, where a server answers
@@ -11,21 +14,29 @@ import asyncio
 import itertools
 import json
 import math
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import uvloop
 
 from benchmarks.connection import Connection, NotAnswered
+from benchmarks.cpu import precise_cpu_seconds
 
 UNIQUE = "{unique}"
 """In a path or body: replaced by a text that no other request of any run has."""
 
 _UNIQUE_LENGTH = 27
 _PATIENCE = 60.0
+_AGAIN = 0.1
+"""Seconds of warm-up of a further turn."""
+
+TURNS = 4
 _OK = 200
 
 
@@ -56,6 +67,7 @@ class LoadRequest:
 @dataclass(frozen=True, slots=True)
 class Load:
     """The requests, distributed in turn over all connections. Seconds of warm-up are not counted.
+    `pid` is the server's process, if its CPU time is to be measured.
 
     Every response must have this `status`. If none arrives within `seconds`, the run waits for the
     first one: a machine that stalls has been measured too.
@@ -67,14 +79,11 @@ class Load:
     warm_up: float
     seconds: float
     status: int = _OK
+    pid: int = 0
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        members: dict[str, Any] = json.loads(text)
+    def from_members(cls, members: dict[str, Any]) -> Self:
         return cls(**{**members, "requests": [LoadRequest(**one) for one in members["requests"]]})
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class Measured:
     """`p50` and `p99` are milliseconds; `body_bytes` is the size of one response's body.
 
     `requests` were counted; `answered` has those of the warm-up as well. `cpu_ms` is the CPU
-    time of one in the server's processes, known to the process that started them.
+    time of one in the server's processes.
     """
 
     requests: int
@@ -104,15 +113,22 @@ class _Caller:
         self._sent_at = 0.0
         self._last = asyncio.Event()
         self._stopping = False
+        self._connection: Connection | None = None
 
-    async def start(self, load: Load, failed: asyncio.Future[None]) -> None:
+    async def open(self, load: Load, failed: asyncio.Future[None]) -> None:
         self._connection = await Connection.open(load.port, load.status, self._answered, failed)
+
+    def start(self) -> None:
+        self.latencies = []
+        self._stopping = False
+        self._last.clear()
         self._send()
 
     def _send(self) -> None:
         request = self._next()
         self._sent_at = time.perf_counter()
-        self._connection.send(request)
+        if self._connection is not None:
+            self._connection.send(request)
 
     def _answered(self, connection: Connection) -> None:
         self.latencies.append(time.perf_counter() - self._sent_at)
@@ -123,13 +139,81 @@ class _Caller:
             self._send()
 
     async def stop(self) -> None:
-        """Send no more requests, and close after the last response.
+        """Send no more requests, and wait for the last response.
 
         No transaction is left unfinished, whose locks would block the server measured next.
         """
         self._stopping = True
         await self._last.wait()
-        self._connection.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+class _Callers:
+    """The connections of a load, and what they have measured so far."""
+
+    def __init__(self, load: Load, failed: asyncio.Future[None]) -> None:
+        requests = in_turn(load.requests, load.port)
+        self.load = load
+        self._callers = [_Caller(requests) for _ in range(load.connections)]
+        self._failed = failed
+        self._latencies: list[float] = []
+        self._answered = 0
+        self._seconds = 0.0
+        self._cpu_seconds = 0.0
+
+    async def open(self) -> None:
+        for caller in self._callers:
+            await caller.open(self.load, self._failed)
+
+    async def send(self, warm_up: float, seconds: float) -> None:
+        """Send for so long; the responses of the warm-up do not count.
+
+        The connections begin one after the other: what is answered together asks together again,
+        and 16 requests that stay one batch take longer than two batches of 8.
+        """
+        load, callers = self.load, self._callers
+        spent = precise_cpu_seconds(load.pid) if load.pid else 0.0
+        for caller in callers:
+            caller.start()
+            await pass_time(warm_up / len(callers), self._failed)
+        for caller in callers:
+            self._answered += len(caller.latencies)
+            caller.latencies.clear()
+        began = time.perf_counter()
+        await pass_time(seconds, self._failed)
+        while not any(caller.latencies for caller in callers):
+            if time.perf_counter() - began > _PATIENCE:
+                raise NotAnswered("not one answer came in time")
+            await pass_time(seconds, self._failed)
+        self._seconds += time.perf_counter() - began
+        for caller in callers:
+            self._latencies += caller.latencies
+        stopping: asyncio.Future[Any] = asyncio.gather(*(caller.stop() for caller in callers))
+        await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._failed.done():
+            self._failed.result()
+        self._answered += sum(len(caller.latencies) for caller in callers)
+        self._cpu_seconds += (precise_cpu_seconds(load.pid) if load.pid else 0.0) - spent
+
+    def close(self) -> None:
+        for caller in self._callers:
+            caller.close()
+
+    def measured(self) -> Measured:
+        latencies = sorted(self._latencies)
+        return Measured(
+            requests=len(latencies),
+            per_second=len(latencies) / self._seconds,
+            p50=quantile(latencies, 0.5) * 1000,
+            p99=quantile(latencies, 0.99) * 1000,
+            body_bytes=self._callers[0].body_bytes,
+            answered=self._answered,
+            cpu_ms=self._cpu_seconds / self._answered * 1000,
+        )
 
 
 def in_turn(requests: Sequence[LoadRequest], port: int) -> Callable[[], bytes]:
@@ -148,38 +232,42 @@ def in_turn(requests: Sequence[LoadRequest], port: int) -> Callable[[], bytes]:
 
 
 async def run(load: Load) -> Measured:
+    (measured,) = await run_in_turn([load], 1)
+    return measured
+
+
+async def run_in_turn(loads: Sequence[Load], turns: int) -> list[Measured]:
+    """Send the loads one after the other, `turns` times, each a part of its seconds.
+
+    While one is sent, the processes of the others are stopped.
+    """
     failed = asyncio.get_running_loop().create_future()
-    requests = in_turn(load.requests, load.port)
-    callers = [_Caller(requests) for _ in range(load.connections)]
-    for caller in callers:
-        await caller.start(load, failed)
-    await pass_time(load.warm_up, failed)
-    warming_up = sum(len(caller.latencies) for caller in callers)
-    for caller in callers:
-        caller.latencies.clear()
-    began = time.perf_counter()
-    await pass_time(load.seconds, failed)
-    while not any(caller.latencies for caller in callers):
-        if time.perf_counter() - began > _PATIENCE:
-            raise NotAnswered("not one answer came in time")
-        await pass_time(load.seconds, failed)
-    took = time.perf_counter() - began
-    latencies = sorted(value for caller in callers for value in caller.latencies)
-    body_bytes = callers[0].body_bytes
-    stopping = asyncio.gather(*(caller.stop() for caller in callers))
-    await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if failed.done():
-        failed.result()
-    failed.cancel()
-    return Measured(
-        requests=len(latencies),
-        per_second=len(latencies) / took,
-        p50=quantile(latencies, 0.5) * 1000,
-        p99=quantile(latencies, 0.99) * 1000,
-        body_bytes=body_bytes,
-        answered=warming_up + sum(len(caller.latencies) for caller in callers),
-    )
+    several = [_Callers(load, failed) for load in loads]
+    try:
+        for callers in several:
+            await callers.open()
+        for turn in range(turns):
+            for callers in several:
+                load = callers.load
+                with _stopped([other.pid for other in loads if other is not load and other.pid]):
+                    warm_up = _AGAIN if turn else load.warm_up
+                    await callers.send(min(warm_up, load.warm_up), load.seconds / turns)
+    finally:
+        for callers in several:
+            callers.close()
+        failed.cancel()
+    return [callers.measured() for callers in several]
+
+
+@contextmanager
+def _stopped(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def pass_time(seconds: float, failed: asyncio.Future[None]) -> None:
@@ -195,8 +283,9 @@ def quantile(ordered: list[float], part: float) -> float:
 
 
 def main() -> None:
-    measured = uvloop.run(run(Load.from_json(sys.stdin.read())))
-    print(json.dumps(asdict(measured)))
+    loads = [Load.from_members(load) for load in json.load(sys.stdin)]
+    measured = uvloop.run(run_in_turn(loads, TURNS if len(loads) > 1 else 1))
+    print(json.dumps([asdict(one) for one in measured]))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from statistics import median
 from typing import Any
 
 from benchmarks.load import Load, LoadRequest, Measured
 from benchmarks.report import Row
-from benchmarks.server import Server
+from benchmarks.server import Server, measure_in_turn
 from benchmarks.spread import Kind, decided
 
 CONNECTIONS = 16
@@ -26,13 +25,21 @@ class Effort:
     Rounds go on, up to `most_rounds`, while they do not decide whether the budget is kept.
     """
 
-    rounds: int = 9
+    rounds: int = 7
     warm_up: float = 0.3
-    seconds: float = 1.0
-    most_rounds: int = 13
+    seconds: float = 1.6
+    most_rounds: int = 11
 
     def load(self, server: Server, requests: Sequence[LoadRequest], status: int = _OK) -> Load:
-        return Load(server.port, list(requests), CONNECTIONS, self.warm_up, self.seconds, status)
+        return Load(
+            server.port,
+            list(requests),
+            CONNECTIONS,
+            self.warm_up,
+            self.seconds,
+            status,
+            server.process.pid,
+        )
 
     def suffices(self, values: Sequence[float], kind: Kind, budget: float | None) -> bool:
         """Return whether these rounds are enough to judge the budget, or too many to go on."""
@@ -49,8 +56,11 @@ class Side:
     requests: Sequence[LoadRequest]
     status: int = _OK
 
+    def load(self, effort: Effort) -> Load:
+        return effort.load(self.server, self.requests, self.status)
+
     def measure(self, effort: Effort) -> Measured:
-        return self.server.measure(effort.load(self.server, self.requests, self.status))
+        return self.server.measure(self.load(effort))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +109,14 @@ def in_turn(service: Side, floor: Side, effort: Effort, budget: float | None = N
     becomes slower or faster must favour neither.
     """
     measured = Rounds([], [])
-    for number in count():
-        pair = [(floor, service, measured.floor), (service, floor, measured.service)]
-        for one, other, kept in reversed(pair) if number % 2 else pair:
-            other.server.pause()
-            kept.append(one.measure(effort))
-            other.server.go_on()
-        if effort.suffices(measured.ratios, "at least", budget):
-            break
+    loads = [side.load(effort) for side in (service, floor)]
+    while not effort.suffices(measured.ratios, "at least", budget):
+        if len(measured.ratios) % 2:
+            of_service, of_floor = measure_in_turn(loads)
+        else:
+            of_floor, of_service = measure_in_turn(loads[::-1])
+        measured.service.append(of_service)
+        measured.floor.append(of_floor)
     return measured
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +46,9 @@ class Server:
     def measure(self, load: Load) -> Measured:
         """Load this server from another process."""
         before = sum(self.cpu_seconds().values())
-        answer = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load"],
-            input=load.to_json().encode(),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        measured = Measured(**json.loads(answer.stdout))
+        (measured,) = measure_in_turn([load])
         spent = sum(self.cpu_seconds().values()) - before
         return replace(measured, cpu_ms=spent / measured.answered * 1000)
-
-    def pause(self) -> None:
-        """Suspend it, so that another server has the processors to itself."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
 
     def cpu_seconds(self) -> dict[int, float]:
         """Return how much CPU time it and its children have used so far, by process id."""
@@ -73,6 +60,17 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
+
+
+def measure_in_turn(loads: Sequence[Load]) -> list[Measured]:
+    """Send these loads alternately, from another process."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load"],
+        input=json.dumps([asdict(load) for load in loads]).encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return [Measured(**one) for one in json.loads(answer.stdout)]
 
 
 @contextmanager

@@ -6,6 +6,8 @@ The framework would put more around that: an answer to errors that nobody caught
 `TelemetryMiddleware` gives, and telemetry and a body limit of its own, which are turned off.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -53,7 +55,8 @@ def new_application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
 
 
 class DirectRoutes:
-    """Finds hot routes without parameters by their path; `router` searches for all others.
+    """Finds hot routes by their path, if only its end may be a parameter; `router` searches for
+    all others.
 
     The router compares a path with each route's pattern in turn, and passes a request on through
     three functions, which takes longer than the check of a bot's token.
@@ -62,23 +65,57 @@ class DirectRoutes:
     def __init__(self, router: ASGIApp, routes: list[Any]) -> None:
         self._router = router
         self._routes: dict[tuple[str, str], EdgeRoute] = {}
+        self._ending_in_one: dict[tuple[str, str], EdgeRoute] = {}
         for route in routes:
-            if isinstance(route, EdgeRoute) and route.access.hot and not route.param_convertors:
-                for method in route.methods or ():
-                    if _searched(routes, method, route.path) is route:
-                        self._routes[method, route.path] = route
+            if not isinstance(route, EdgeRoute) or not route.access.hot:
+                continue
+            place, parameter, rest = route.path.partition("{")
+            for method in route.methods or ():
+                if not parameter and _searched(routes, method, route.path) is route:
+                    self._routes[method, route.path] = route
+                elif (
+                    rest.endswith("}")
+                    and "{" not in rest
+                    and ":" not in rest
+                    and _searched(routes, method, f"{place}{_ANY}") is route
+                    and not any(map(_names_one_of(place), routes))
+                ):
+                    self._ending_in_one[method, place] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = None
         if scope["type"] == "http":
-            route = self._routes.get((scope["method"], get_route_path(scope)))
+            route = self._found(scope)
         if route is None:
             await self._router(scope, receive, send)
-            return
+        else:
+            await route.app(scope, receive, send)
+
+    def _found(self, scope: Scope) -> EdgeRoute | None:
+        """Return the route that the request reaches, with what the router notes of it."""
+        path = get_route_path(scope)
+        route = self._routes.get((scope["method"], path))
+        parameters = {}
+        if route is None:
+            place, slash, value = path.rpartition("/")
+            route = self._ending_in_one.get((scope["method"], place + slash))
+            if route is None or not value:
+                return None
+            (name,) = route.param_convertors
+            parameters = {name: value}
         scope["route"] = route
         scope["endpoint"] = route.endpoint
-        scope["path_params"] = {}
-        await route.app(scope, receive, send)
+        scope["path_params"] = parameters
+        return route
+
+
+_ANY = "any-value"
+
+
+def _names_one_of(place: str) -> Callable[[Any], bool]:
+    """Return whether a route is of one certain value directly below the place."""
+    below = re.compile(re.escape(place) + "[^/{]+")
+    return lambda route: below.fullmatch(getattr(route, "path", "")) is not None
 
 
 def _searched(routes: list[Any], method: str, path: str) -> Any:

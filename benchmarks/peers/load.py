@@ -17,7 +17,8 @@ class LoadFailed(Exception):
 
 def load_port(port: int, requests: Sequence[LoadRequest], effort: Effort) -> Measured:
     load = Load(port, list(requests), CONNECTIONS, effort.warm_up, effort.seconds)
-    return Measured(**_run([sys.executable, "-m", "benchmarks.load"], asdict(load)))
+    (measured,) = _run([sys.executable, "-m", "benchmarks.load"], [asdict(load)])
+    return Measured(**measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,10 @@ def load_program(command: Sequence[str], effort: Effort) -> Ran:
     return Ran(Measured(**found), memory, alone)
 
 
-def _run(command: Sequence[str], options: Any) -> dict[str, Any]:
+def _run(command: Sequence[str], options: Any) -> Any:
     done = subprocess.run(  # noqa: S603  # our own programs
         command, input=json.dumps(options).encode(), capture_output=True, check=False
     )
     if done.returncode:
         raise LoadFailed(done.stderr.decode().strip().rpartition("\n")[2][:200])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)

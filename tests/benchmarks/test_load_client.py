@@ -1,15 +1,18 @@
 """The load client: it must count correctly, and stop at anything that is not a valid response."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from itertools import groupby
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.connection import NotAnswered
-from benchmarks.load import UNIQUE, Load, LoadRequest, quantile, run
+from benchmarks.load import UNIQUE, Load, LoadRequest, quantile, run, run_in_turn
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -91,7 +94,7 @@ async def test_requests_go_out_in_turn_with_their_bodies_and_names_of_their_own(
             LoadRequest(f"/positions/{UNIQUE}", "two", "PUT"),
         ]
         sent = Load(port, requests, connections=1, warm_up=0.02, seconds=0.1, status=304)
-        measured = await run(Load.from_json(sent.to_json()))
+        measured = await run(Load.from_members(json.loads(json.dumps(asdict(sent)))))
 
     assert measured.requests > 0
     assert measured.body_bytes == 0
@@ -101,6 +104,26 @@ async def test_requests_go_out_in_turn_with_their_bodies_and_names_of_their_own(
     assert named[0].startswith(b"/positions/")
     assert len(set(named)) == len(named)
     assert all(head.startswith(b"GET /config ") for head in heads[::2])
+
+
+async def test_several_loads_alternate_and_never_overlap() -> None:
+    served: list[str] = []
+
+    def answering(name: str) -> Answer:
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            served.append(name)
+            await asyncio.sleep(0.001)
+            served.append(name)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        return answer
+
+    async with serving(answering("a")) as (one, _), serving(answering("b")) as (other, _):
+        measured = await run_in_turn([load(one), load(other)], 3)
+
+    assert [name for name, _ in groupby(served)] == ["a", "b"] * 3
+    for name, of in zip("ab", measured, strict=True):
+        assert 0 < of.requests < of.answered == served.count(name) / 2
 
 
 async def test_a_connection_that_is_closed_ends_the_run() -> None:
