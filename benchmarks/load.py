@@ -2,8 +2,8 @@
 
     echo '[{"port": 8000, "requests": [{"path": "/v1/keys", …}], …}]' | python -m benchmarks.load
 
-Several loads alternate, each for a quarter of its time: a machine that others use as well may become
-twice as fast within a second, which is to affect all of them.
+Several loads alternate, each for a quarter of its time: a machine that others use as well may
+become twice as fast within a second, which is to affect all of them.
 
 It reads as little of a response as possible (status and length), which leaves the machine's
 processors to the server: it can send tens of thousands of requests a second, where a server answers
