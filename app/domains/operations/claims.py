@@ -4,7 +4,6 @@ Claiming and ending are functions of the database with its owner's rights, and s
 a purge (`app.domains.deletion.purge_repository`): a worker can do nothing else to an operation.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
@@ -95,14 +94,13 @@ async def progress(session: AsyncSession, claimed: Claimed) -> tuple[int, int]:
 
 
 async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None:
-    """Record how many rows there are, of which some may have been processed meanwhile."""
-    table = _OPERATIONS
-    await _change(
-        session,
-        claimed,
-        total=func.greatest(table.c.total, total),
-        phase=func.coalesce(table.c.phase, "counted"),
-    )
+    """Record how many rows there are. The phase is that of counting if none was processed
+    meanwhile.
+    """
+    columns = _OPERATIONS.c
+    done = await _change(session, claimed, total=func.greatest(columns.total, total))
+    if not done:
+        await _change(session, claimed, phase="counted")
 
 
 async def give_back(session: AsyncSession, claimed: Claimed) -> None:
@@ -125,8 +123,10 @@ async def _end(session: AsyncSession, claimed: Claimed, error: str | None) -> No
         raise ClaimLost
 
 
-async def _change(session: AsyncSession, claimed: Claimed, **columns: Any) -> None:
-    done = update(_OPERATIONS).where(claimed.mine).values(columns).returning(_OPERATIONS.c.id)
-    found: Sequence[Any] = (await session.execute(done)).all()
-    if not found:
+async def _change(session: AsyncSession, claimed: Claimed, **columns: Any) -> int:
+    """Change the operation; return how many rows were processed so far."""
+    change = update(_OPERATIONS).where(claimed.mine).values(columns)
+    done = await session.scalar(change.returning(_OPERATIONS.c.done))
+    if done is None:
         raise ClaimLost
+    return int(done)
