@@ -1368,7 +1368,7 @@ export interface Operation {
   /** Null until a worker begins. */
   started_at: Timestamp | null;
   status: OperationStatus;
-  /** Rows to process; it grows if more are found. */
+  /** Rows to process; it grows while they are counted, and if more are found. */
   total: number;
 }
 

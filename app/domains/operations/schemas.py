@@ -211,7 +211,11 @@ class Operation(Document):
     ]
     done: Annotated[int, Field(examples=[20000], description="Rows processed so far.")]
     total: Annotated[
-        int, Field(examples=[21323], description="Rows to process; it grows if more are found.")
+        int,
+        Field(
+            examples=[21323],
+            description="Rows to process; it grows while they are counted, and if more are found.",
+        ),
     ]
     scope: OperationScope
     receipt: Annotated[
