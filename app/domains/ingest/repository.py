@@ -186,7 +186,7 @@ class IngestRepository:
         finally:
             if inserting is not None and not inserting.done():
                 inserting.cancel()
-                await asyncio.wait([inserting])
+                await asyncio.gather(inserting, return_exceptions=True)
         return added
 
     async def repeated(
