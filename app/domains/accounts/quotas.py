@@ -9,7 +9,7 @@ additions by a release that does not keep it, for which they are counted again a
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.clock import NOW
@@ -28,15 +28,11 @@ class Quota:
         self._account_id = account_id
         self._model = model
         self._at_most = AuditHead.keys_at_most if model is Key else AuditHead.bots_at_most
-        self._fresh = (
-            AuditHead.account_id == account_id,
-            AuditHead.counted_at > NOW - COUNTED_EVERY,
-        )
         self.most = most
 
     async def has_room(self) -> bool:
         """Return whether one more may be added. Nothing is locked, so `take` may differ."""
-        at_most = await self._session.scalar(select(self._at_most).where(*self._fresh))
+        at_most = await self._session.scalar(select(self._at_most).where(*self._fresh()))
         if at_most is not None and at_most < self.most:
             return True
         return await self._count(self._model) < self.most
@@ -47,7 +43,7 @@ class Quota:
         """
         taken = (
             update(AuditHead)
-            .where(*self._fresh)
+            .where(*self._fresh())
             .values({self._at_most: self._at_most + 1})
             .returning(self._at_most)
         )
@@ -55,6 +51,11 @@ class Quota:
         if at_most is None or at_most > self.most:
             at_most = await self._count_again()
         return at_most <= self.most
+
+    def _fresh(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return the conditions of the account's head, if it was counted not long ago."""
+        counted = AuditHead.counted_at > NOW - COUNTED_EVERY
+        return AuditHead.account_id == self._account_id, counted
 
     async def _count_again(self) -> int:
         keys, bots = await self._count(Key), await self._count(Bot)
