@@ -25,10 +25,10 @@ class Effort:
     Rounds go on, up to `most_rounds`, while they do not decide whether the budget is kept.
     """
 
-    rounds: int = 7
+    rounds: int = 5
     warm_up: float = 0.3
     seconds: float = 1.6
-    most_rounds: int = 11
+    most_rounds: int = 9
 
     def load(self, server: Server, requests: Sequence[LoadRequest], status: int = _OK) -> Load:
         return Load(
