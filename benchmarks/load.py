@@ -171,8 +171,7 @@ class _Callers:
     async def send(self, warm_up: float, seconds: float) -> None:
         """Send for so long; the responses of the warm-up do not count.
 
-        The connections begin one after the other: what is answered together asks together again,
-        and 16 requests that stay one batch take longer than two batches of 8.
+        The connections begin one after the other, like callers that know nothing of each other.
         """
         load, callers = self.load, self._callers
         spent = precise_cpu_seconds(load.pid) if load.pid else 0.0

@@ -1,7 +1,7 @@
 """The batches of a deletion: one coroutine cuts them while others already delete.
 
-Cutting walks along an index and writes nothing, and deleting is kept waiting by the writing of the
-log, so the two hardly slow each other.
+Cutting walks along an index and writes nothing, while deleting often waits for the log to be
+written.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from app.domains.trading.kinds import DataKind, Slice
 class Batch(NamedTuple):
     """A batch of a slice: rows before `above`, exclusive, back to `cut`, or to their beginning."""
 
-    part: "PlannedSlice"
+    planned: "PlannedSlice"
     number: int
     above: datetime | None
     cut: datetime | None
@@ -80,11 +80,11 @@ class Plan:
     @property
     def left(self) -> bool:
         """Whether a batch waits to be taken, or may come."""
-        return not self.complete or any(part.left for part in self.slices)
+        return not self.complete or any(planned.left for planned in self.slices)
 
-    def add(self, part: PlannedSlice, end: datetime | None, rows: int) -> None:
+    def add(self, planned: PlannedSlice, end: datetime | None, rows: int) -> None:
         """Add the batch of so many rows that follows the last one of its slice."""
-        part.add(end)
+        planned.add(end)
         self.rows += rows
         self._news.set()
 
@@ -96,9 +96,9 @@ class Plan:
     async def take(self) -> Batch | None:
         """Return the next batch, as soon as there is one; `None` if none is left."""
         while self.left:
-            for part in self.slices:
-                if part.left:
-                    return part.take()
+            for planned in self.slices:
+                if planned.left:
+                    return planned.take()
             self._news.clear()
             await self._news.wait()
         return None

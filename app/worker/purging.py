@@ -99,8 +99,8 @@ class _Purge:
         plan = Plan(PlannedSlice(kind, part) for kind in KINDS for part in slices(kind, marks))
         if not await self._is_counted() and not await self._delete_while_planning(plan):
             return False
-        for part in plan.slices:
-            if not part.all_deleted and not await self._empty(part):
+        for planned in plan.slices:
+            if not planned.all_deleted and not await self._empty(planned):
                 return False
         await self._purge_events()
         await self._finish()
@@ -157,8 +157,8 @@ class _Purge:
             async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
                 done, _ = await claims.progress(session, self._claimed)
                 repository = PurgeRepository(session=session, claimed=self._claimed)
-                for part in plan.slices:
-                    await self._cut(repository, plan, part)
+                for planned in plan.slices:
+                    await self._cut(repository, plan, planned)
         except SQLAlchemyError as error:
             if sqlstate(error) != _TIMED_OUT:
                 raise
@@ -232,18 +232,18 @@ class _Purge:
             raise failures[0]
 
     async def _delete_batch(self, batch: Batch) -> None:
-        part, number, above, cut = batch
+        planned, number, above, cut = batch
         began = _now()
         try:
             async with self._sessions.begin() as session:
                 repository = PurgeRepository(session=session, claimed=self._claimed)
-                rows = await repository.purge_until(part.kind, part.part, above, cut)
+                rows = await repository.purge_until(planned.kind, planned.part, above, cut)
         except SQLAlchemyError as error:
             self._shrink_after(error)
             self._timed_out = True
             return
-        part.finish(number)
-        self._note_batch(part.kind, rows, began)
+        planned.finish(number)
+        self._note_batch(planned.kind, rows, began)
         await self._add_progress()
 
     def _shrink_after(self, error: SQLAlchemyError) -> None:
