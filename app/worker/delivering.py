@@ -167,15 +167,15 @@ class Deliverer:
         until = _monotonic() + self._turn_seconds
         begun = 0
         while True:
+            self._ended.clear()  # before looking: what ends meanwhile may make something due
             seen, started = await self._begin()
             begun += started
             beat()
             left = until - _monotonic()
-            if left <= 0 or not (seen or self._running):
+            if left <= 0 or not (seen or self._running or self._ended.is_set()):
                 return begun
             if seen:
                 continue
-            self._ended.clear()
             try:
                 async with asyncio.timeout(left):
                     await self._ended.wait()

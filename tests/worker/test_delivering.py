@@ -20,6 +20,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from app.context import Context
 from app.db.engine import Database
 from app.db.models import WebhookDelivery
+from app.domains.webhooks import outbox
 from app.domains.webhooks.schedule import PAUSES
 from app.domains.webhooks.sender import Sender
 from app.process.outbound import outbound_of
@@ -430,6 +431,29 @@ async def test_receivers_that_hang_do_not_hold_up_the_others(
         assert len(hooks.arrived) == 10 + len(hanging)  # one attempt at each that hangs
         turning.cancel()
         await asyncio.wait([turning])
+
+
+async def test_an_attempt_that_ends_while_what_is_due_is_read_makes_room_at_once(
+    busy_world: World, hooks: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = busy_world.user("alice")
+    hook = await added(user, hooks)
+    for number in range(2):
+        await happen(user, f"bot {number}")
+    async with working(busy_world, turn_seconds=20) as worker:
+        await worker.fan_out()
+        read = outbox.due
+
+        async def due(*arguments: Any, **members: Any) -> Any:
+            rows = await read(*arguments, **members)
+            if members["busy"]:  # the second one waits for the first one, which ends only now
+                await worker.deliverer.idle()
+            return rows
+
+        monkeypatch.setattr(outbox, "due", due)
+        async with asyncio.timeout(10):
+            await worker.deliverer.turn()
+    assert [one["status"] for one in await deliveries(user, hook)] == ["delivered"] * 2
 
 
 async def test_an_outage_of_the_database_costs_no_delivery(
