@@ -18,7 +18,8 @@ class Pipeline(Protocol):
 
     In the state of the request it leaves what endpoints get through their dependencies: `work`, the
     `UnitOfWork`; `caller`; `write_slot` and `dear_place` of a user's write; `config_rows` of a bot,
-    if the route reads its configuration; and on a paced route `admitted_at`, before they were read.
+    if the route reads its configuration, or `config_glance`; and on a paced route `admitted_at`,
+    before they were read.
     """
 
     def answer(

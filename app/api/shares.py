@@ -130,7 +130,7 @@ class Shares:
         if access.dear:
             return self.dear
         if access.for_bots:
-            return None if access.reads_config else self.bots
+            return None if access.reads_config or access.glances else self.bots
         return self.reads if access.action is None else None
 
     def dear_for(self, account_id: UUID) -> Callable[[], AbstractAsyncContextManager[None]]:

@@ -130,10 +130,10 @@ class Authentication:
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
         """Return the bot that the token belongs to, and count the request.
 
-        If the route reads the bot's configuration or releases its credentials, token and rows come
-        from one statement. On a paced one the caller has entered `admission`, which the request's
-        state then names, and since when, by the loop's clock. Raises `Unauthenticated`,
-        `WrongTokenKind`, `RateLimited` or `Unavailable`.
+        If the route reads the bot's configuration or releases its credentials, what it needs comes
+        with the token from one statement. On a paced one the caller has entered `admission`, which
+        the request's state then names, and since when, by the loop's clock. Raises
+        `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -200,6 +200,10 @@ class Authentication:
             rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
             request.scope["state"]["config_rows"] = rows
             stored = rows[0].token_hash if rows else None
+        elif access.glances:
+            glance = await self._config_rows.glance(claimed.account_id, claimed.bot_id)
+            request.scope["state"]["config_glance"] = glance
+            stored = glance.token_hash if glance else None
         elif access.releases:
             client = request.scope.get("client")
             ready = await self._releases.ready(

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 
 from app.db.engine import Database
-from app.domains.bots.config_rows import ConfigRowReader
+from app.domains.bots.config_rows import ConfigReader
 
 CONNECTIONS = 4
 _ROUNDS = 6
@@ -21,7 +21,7 @@ async def warm(database: Database) -> None:
 
     A database that does not answer keeps no process from starting.
     """
-    reader = ConfigRowReader(database.autocommit)
+    reader = ConfigReader(database.autocommit)
     try:
         async with asyncio.timeout(_PATIENCE):
             for _ in range(_ROUNDS):

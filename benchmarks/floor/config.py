@@ -1,4 +1,7 @@
-"""A bot's configuration, by hand: the service's statement, and the same document with its hash."""
+"""A bot's configuration, by hand: the service's rows, and the same document with its hash.
+
+The rows come without the digests by which the service knows them again.
+"""
 
 import hashlib
 from decimal import Decimal
@@ -8,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.domains.bots.config_rows import ONE, ConfigRow
+from app.domains.bots.config_rows import UNDER_LOCKS, ConfigRow
 from benchmarks.floor.calls import NOT_MODIFIED, Answer, Call
 
 REST = "https://api.bybit.com"
@@ -111,7 +114,7 @@ class GetConfig:
         self._pool = pool
 
     async def __call__(self, call: Call) -> Answer:
-        rows = await self._pool.fetch(ONE.text, call.account_id, call.bot_id)
+        rows = await self._pool.fetch(UNDER_LOCKS.text, call.account_id, call.bot_id)
         content = document(rows)
         current = version(content)
         tag = f'"{current}"'.encode()

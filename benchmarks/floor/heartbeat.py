@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.domains.bots.config_rows import ONE
+from app.domains.bots.config_rows import UNDER_LOCKS
 from app.domains.runtime.heartbeat.writer import BEAT
 from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
@@ -28,7 +28,7 @@ class OneByOne:
 
     async def __call__(self, call: Call) -> Answer:
         await self.store((call.account_id, call.bot_id))
-        rows = await self._pool.fetch(ONE.text, call.account_id, call.bot_id)
+        rows = await self._pool.fetch(UNDER_LOCKS.text, call.account_id, call.bot_id)
         content = document(rows)
         response = {
             "config_version": version(content),

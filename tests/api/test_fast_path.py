@@ -74,7 +74,13 @@ def request(query: list[tuple[str, str]], path: dict[str, str], headers: dict[st
             "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
             "path_params": path,
             "app": Stub(),
-            "state": {"work": Stub(), "caller": Stub(), "config_rows": Stub(), "admitted_at": 0.0},
+            "state": {
+                "work": Stub(),
+                "caller": Stub(),
+                "config_rows": Stub(),
+                "config_glance": Stub(),
+                "admitted_at": 0.0,
+            },
         }
     )
 

@@ -38,7 +38,8 @@ READINGS = frozenset(
         # The heads of all accounts with open streams.
         "app.domains.events.watch:_HEADS",
         "app.domains.runtime.stream.event_numbers:_NUMBERS",
-        # The configurations of all bots with open streams.
+        # The configurations of all bots with open streams, and of those that call together.
+        "app.domains.bots.config_rows:GLANCE_AT_MANY",
         "app.domains.bots.config_rows:MANY",
         "app.domains.bots.config_rows:_OF_MANY",
         # Which master keys are in use, and what a command reseals account by account.

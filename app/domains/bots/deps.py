@@ -11,7 +11,7 @@ from app.db.models import Bot
 from app.domains.accounts.quotas import Quota
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
-from app.domains.bots.config_rows import ConfigRow
+from app.domains.bots.config_rows import ConfigGlance, ConfigRow
 from app.domains.bots.list_repository import BotListRepository
 from app.domains.bots.repository import BotRepository
 from app.domains.bots.serializers import BotDocuments
@@ -25,6 +25,12 @@ def config_rows_of(request: Request) -> Sequence[ConfigRow]:
     """Return the rows of the calling bot, which were read together with its token."""
     rows: Sequence[ConfigRow] = request.scope["state"]["config_rows"]
     return rows
+
+
+def config_glance_of(request: Request) -> ConfigGlance:
+    """Return the glance at the calling bot that was read together with its token."""
+    glance: ConfigGlance = request.scope["state"]["config_glance"]
+    return glance
 
 
 async def bot_service(

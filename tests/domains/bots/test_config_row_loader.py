@@ -9,7 +9,15 @@ import pytest
 
 from app.db.driver import Statement
 from app.domains.bots.config_row_loader import AT_ONCE, BATCH, ConfigRowLoader
-from app.domains.bots.config_rows import MANY, ONE, ConfigRow, ConfigRowReader, read_one
+from app.domains.bots.config_rows import (
+    MANY,
+    ONE,
+    ConfigReader,
+    ConfigRow,
+    fingerprint,
+    read_one,
+    read_under_locks,
+)
 from app.domains.runtime.config.cache import ConfigCache
 from tests.support.world import World
 
@@ -115,7 +123,7 @@ async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() 
 async def test_in_a_cluster_few_bots_are_asked_for_by_their_accounts() -> None:
     """A statement for many goes to every shard; one that names an account goes to one."""
     executor = ClusterReader()
-    reader = ConfigRowReader(executor)
+    reader = ConfigReader(executor)
     names = [(UUID(int=7), bot) for bot in bots(5)]
 
     found = [set(await reader.read(names[:count])) for count in (1, 4, 5)]
@@ -140,12 +148,12 @@ async def test_a_configuration_is_built_again_when_a_row_changed_and_only_then(
 ) -> None:
     bot, _, _ = await world.user().ready_bot()
     rows = await read_one(world.context.database.autocommit, bot.account_id, bot.id)
-    others = [row._replace(bot_id=UUID(int=1)) for row in rows]
+    others = [row._replace(bot_id=UUID(int=1), digest=1) for row in rows]
     config_cache = ConfigCache(world.context.exchanges, refuse_withdrawal=True, documents=1)
 
     first = config_cache.of(rows)
     assert config_cache.of(list(rows)) is first
-    paused = config_cache.of([row._replace(paused=True) for row in rows])
+    paused = config_cache.of([row._replace(paused=True, digest=2) for row in rows])
     assert paused.version != first.version
     assert b"bot_paused" in paused.document
     assert config_cache.of(others) == config_cache.of(rows) == first
@@ -171,3 +179,45 @@ async def test_a_caller_that_asks_again_as_soon_as_it_was_answered_is_answered_a
     async with asyncio.timeout(60):
         await asyncio.gather(*(asks() for _ in range(AT_ONCE)))
     await loader.close()
+
+
+async def test_a_glance_has_the_fingerprint_of_the_rows_that_are_read_at_the_moment(
+    world: World,
+) -> None:
+    """It changes with each of them, and returns to what it was when they do."""
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    empty = await user.mint((await user.add_bot("empty"))["id"])
+    executor = world.context.database.autocommit
+    reader = ConfigReader(executor)
+    ref, none = (bot.account_id, bot.id), (empty.account_id, empty.id)
+
+    async def glanced() -> int:
+        glance = (await reader.glance([ref]))[ref]
+        both = await reader.glance([ref, none, (bot.account_id, UUID(int=0))])
+        rows = await read_one(executor, *ref)
+        assert set(both) == {ref, none}
+        assert both[ref] == glance
+        assert glance.token_hash == rows[0].token_hash
+        found = await reader.read([ref, none])
+        assert [glance.fingerprint] * 2 == [fingerprint(rows), fingerprint(found[ref])]
+        assert both[none].fingerprint == fingerprint(found[none])
+        return glance.fingerprint
+
+    first = await glanced()
+    assert await glanced() == first
+    seen = {first}
+    await user.patch(f"/v1/bots/{bot.id}", {"paused": True})
+    seen.add(await glanced())
+    await user.patch(f"/v1/bots/{bot.id}", {"paused": False})
+    assert await glanced() == first
+    await user.patch(f"/v1/keys/{key['id']}", {"label": "another"})
+    seen.add(await glanced())
+    assert len(seen) == 3
+
+
+async def test_rows_under_locks_have_no_fingerprint(world: World) -> None:
+    bot, _, _ = await world.user().ready_bot()
+    rows, _ = await read_under_locks(world.context.database.autocommit, bot.account_id, bot.id)
+    with pytest.raises(ValueError, match="under locks"):
+        fingerprint(rows)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.domains.bots.config_rows import ConfigRow
+from app.domains.bots.config_rows import ConfigGlance, ConfigRow, fingerprint
 from app.domains.runtime.config.document import config_document
 from app.kit.json_codec import dumps
 from botkeys.exchanges.registry import Exchanges
@@ -33,7 +33,7 @@ class Configuration(NamedTuple):
 
 class ConfigCache:
     """The cache of a process. It saves work and never reads: the result depends on the rows
-    alone, of which it keeps a hash.
+    alone, of which it keeps the fingerprint.
     """
 
     def __init__(
@@ -51,15 +51,32 @@ class ConfigCache:
         self._most_documents = documents
         self._most_summaries = summaries
 
+    def known(self, glance: ConfigGlance) -> Summary | None:
+        """Return what the glance stands for, if rows of its fingerprint were summed up before."""
+        name = glance.bot_id.int
+        known = self._summaries.get(name)
+        if known is None or known[0] != glance.fingerprint:
+            return None
+        self._summaries.move_to_end(name)
+        return known[1]
+
+    def known_document(self, glance: ConfigGlance) -> bytes | None:
+        """Return the document of the glance, if it was built before."""
+        known = self._documents.get(glance.bot_id.int)
+        if known is None or known[0] != glance.fingerprint:
+            return None
+        self._documents.move_to_end(glance.bot_id.int)
+        return known[1].document
+
     def of(self, rows: Sequence[ConfigRow]) -> Configuration:
         """Return the configuration of the bot whose rows these are. Evicts the least recently used
         first.
         """
-        return self._of(rows, _name_of(rows), hash(tuple(rows)))
+        return self._of(rows, _name_of(rows), fingerprint(rows))
 
     def summary(self, rows: Sequence[ConfigRow]) -> Summary:
         """Return the same without the document, which is then built at most once."""
-        name, seen = _name_of(rows), hash(tuple(rows))
+        name, seen = _name_of(rows), fingerprint(rows)
         known = self._summaries.get(name)
         if known is not None and known[0] == seen:
             self._summaries.move_to_end(name)

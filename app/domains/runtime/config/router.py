@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
         304: {"description": "The configuration still has the version in If-None-Match."},
     },
 )
-@for_bots(reads_config=True, hot=True)
+@for_bots(glances=True, hot=True)
 async def get_config(
     config: CurrentConfig,
     if_none_match: Annotated[
@@ -33,10 +33,10 @@ async def get_config(
     ] = None,
 ) -> Response:
     """Return the bot's key, trading assets and endpoints, and whether it may open positions."""
-    tag = f'"{config.version}"'
+    tag = f'"{(await config.summary()).version}"'
     if if_none_match is not None and _names(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})
-    return Response(config.document, media_type="application/json", headers={"ETag": tag})
+    return Response(await config.document(), media_type="application/json", headers={"ETag": tag})
 
 
 def _names(if_none_match: str, tag: str) -> bool:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.api.unit_of_work import UnitOfWork
@@ -11,25 +11,23 @@ from app.auth.caller import Caller
 from app.context import CurrentContext
 from app.db.driver import SessionExecutor
 from app.domains.bot_events.repository import BotEventRepository
-from app.domains.bots.deps import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.events.deps import event_log
+from app.domains.runtime.config.deps import CurrentConfig
 from app.domains.runtime.heartbeat.health_reports import HealthReports
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 
 
 async def heartbeat_service(
-    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, config: CurrentConfig
 ) -> HeartbeatService:
     return HeartbeatService(
         heartbeat_writer=context.heartbeat_writer,
-        config_rows=context.config_rows,
-        config_cache=context.config_cache,
+        config=config,
         reports=partial(_health_reports, work, caller),
         bot=caller.bot,
-        rows=config_rows_of(request),
     )
 
 

@@ -19,7 +19,7 @@ _PLAIN = Heartbeat()
     summary="Send a heartbeat",
     response_model=HeartbeatAnswer,
 )
-@for_bots(reads_config=True, hot=True, unhurried=True)
+@for_bots(glances=True, hot=True, unhurried=True)
 async def send_heartbeat(
     service: Heartbeats, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:

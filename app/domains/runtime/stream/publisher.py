@@ -23,7 +23,7 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
 from app.db.driver import BatchExecutor
-from app.domains.bots.config_rows import BotRef, ConfigRow, ConfigRowReader
+from app.domains.bots.config_rows import BotRef, ConfigReader, ConfigRow, fingerprint
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.event_numbers import ACCOUNTS_AT_ONCE, EventNumbers
 from app.domains.runtime.stream.feeder import Alarms
@@ -47,7 +47,7 @@ log = structlog.get_logger("botkeys.streams")
 
 @dataclass(slots=True)
 class _Watched:
-    """A bot with streams. `seen` is the hash of the rows that the streams were last sent."""
+    """A bot with streams. `seen` is the fingerprint of the rows that the streams were last sent."""
 
     subscriptions: list[Subscription] = field(default_factory=list)
     seen: int | None = None
@@ -75,7 +75,7 @@ class ConfigPublisher:
         url: URL | None,
     ) -> None:
         self.limits = limits
-        self._reader = ConfigRowReader(executor)
+        self._reader = ConfigReader(executor)
         self._config_cache = config_cache
         self._url = url
         self._watched: dict[BotRef, _Watched] = {}
@@ -297,7 +297,7 @@ class ConfigPublisher:
             if not rows or rows[0].token_hash != subscription.bot.token_hash:
                 current.remove(subscription)
                 subscription.close(revoked=True)
-        if current and watched.seen != hash(tuple(rows)):
+        if current and watched.seen != fingerprint(rows):
             self._send(watched, current, rows)
 
     def _send(
@@ -314,7 +314,7 @@ class ConfigPublisher:
                 subscription.close()
             return
         # Subscribers that joined during this read get the next snapshot even if nothing changed.
-        watched.seen = hash(tuple(rows)) if current == watched.subscriptions else None
+        watched.seen = fingerprint(rows) if current == watched.subscriptions else None
         watched.rows = len(rows)
         for subscription in current:
             if config is not None and subscription.lacks(version):
