@@ -191,15 +191,16 @@ async def test_a_glance_has_the_fingerprint_of_the_rows_that_are_read_at_the_mom
     executor = world.context.database.autocommit
     reader = ConfigReader(executor)
     ref, none = (bot.account_id, bot.id), (empty.account_id, empty.id)
+    absent = [(bot.account_id, one) for one in bots(40)]  # more than a cluster has shards
 
     async def glanced() -> int:
         glance = (await reader.glance([ref]))[ref]
-        both = await reader.glance([ref, none, (bot.account_id, UUID(int=0))])
+        both = await reader.glance([ref, none, *absent])
         rows = await read_one(executor, *ref)
         assert set(both) == {ref, none}
         assert both[ref] == glance
         assert glance.token_hash == rows[0].token_hash
-        found = await reader.read([ref, none])
+        found = await reader.read([ref, none, *absent])
         assert [glance.fingerprint] * 2 == [fingerprint(rows), fingerprint(found[ref])]
         assert both[none].fingerprint == fingerprint(found[none])
         return glance.fingerprint
