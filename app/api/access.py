@@ -18,7 +18,8 @@ class Access:
     `action` names a write in the audit log; a refused one is recorded under the same name. A route
     that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
     statement with the token, as is what a release is made of for the route that `releases`. One
-    that `glances` gets the rows' fingerprint instead.
+    that `glances` gets the rows' fingerprint instead. An endpoint that `confirms` compares the
+    token with the stored one itself, under locks that keep it, and before anything is changed.
     `replayable` writes accept an Idempotency-Key; their responses contain no secret, or are stored
     encrypted if the route `answers_secret`. Routes that work `while_closing` the account, and for
     tokens from before its closure, concern the operation that closes it, or check the account
@@ -47,6 +48,7 @@ class Access:
     answers_secret: bool = False
     reads_config: bool = False
     glances: bool = False
+    confirms: bool = False
     releases: bool = False
     while_closing: bool = False
     hot: bool = False
@@ -97,6 +99,7 @@ def for_bots(
     action: str | None = None,
     reads_config: bool = False,
     glances: bool = False,
+    confirms: bool = False,
     releases: bool = False,
     hot: bool = False,
     batches: bool = False,
@@ -110,6 +113,7 @@ def for_bots(
             action=action,
             reads_config=reads_config,
             glances=glances,
+            confirms=confirms,
             releases=releases,
             hot=hot,
             batches=batches,

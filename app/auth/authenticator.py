@@ -14,7 +14,6 @@ from app.auth.principal import UserPrincipal
 from app.auth.scopes import Scope
 from app.auth.signed_token import looks_like_jwt
 from app.auth.verifier import Admission, TokenVerifier, admit_all
-from botkeys.sealing.secret import Secret
 
 
 async def authenticate_user(
@@ -41,15 +40,15 @@ async def authenticate_user(
     return verifier.principal(claims, account)
 
 
-def read_bot_token(headers: RawHeaders) -> tuple[Secret, ParsedBotToken]:
-    """Return the bot's token on a runtime route, and the ids that it claims.
+def read_bot_token(headers: RawHeaders) -> ParsedBotToken:
+    """Return the ids that the bot's token on a runtime route claims.
 
-    The claim counts only after `bot_token.matches` has compared the token with the hash in the
-    database. Raises `Unauthenticated`, and `WrongTokenKind` for anything in the form of a JWT.
+    The claim counts only after the token's hash was compared with that in the database. Raises
+    `Unauthenticated`, and `WrongTokenKind` for anything in the form of a JWT.
     """
     token = read_bearer_token(headers)
     if looks_like_bot_token(token):
-        return Secret(token), parse_bot_token(token)
+        return parse_bot_token(token)
     if looks_like_jwt(token):
         raise WrongTokenKind(expected="bot")
     raise Unauthenticated(TokenFault.MALFORMED)

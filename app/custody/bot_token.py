@@ -1,4 +1,4 @@
-"""Minting and verification of bot tokens.
+"""Minting and hashing of bot tokens.
 
 The database stores an HMAC over the whole text. Account and bot are part of it, so a hash moved to
 another bot's row matches no token.
@@ -23,8 +23,3 @@ def token_hash(hmac_key: bytes, token: Secret | str) -> bytes:
     """Return the HMAC-SHA256 of the token's whole text, 32 bytes, as the database stores it."""
     text = token.reveal() if isinstance(token, Secret) else token
     return hmac.digest(hmac_key, text.encode(), "sha256")
-
-
-def matches(hmac_key: bytes, token: Secret | str, stored_hash: bytes) -> bool:
-    """Return whether the stored hash is this token's, in constant time."""
-    return hmac.compare_digest(token_hash(hmac_key, token), stored_hash)

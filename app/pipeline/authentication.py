@@ -1,6 +1,7 @@
 """Derives the authenticated caller from the headers of a request."""
 
 import asyncio
+import hmac
 
 from fastapi import Request
 
@@ -8,6 +9,7 @@ from app.api.access import Access
 from app.api.admission import Admission
 from app.api.gathering import Gathering
 from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
+from app.auth.bot_token import ParsedBotToken
 from app.auth.errors import (
     ActAsNotAllowed,
     SessionExpired,
@@ -15,10 +17,10 @@ from app.auth.errors import (
     Unauthenticated,
     WrongTokenKind,
 )
-from app.auth.headers import names_account
+from app.auth.headers import names_account, read_bearer_token
 from app.auth.principal import BotPrincipal, UserPrincipal
 from app.auth.verifier import TokenVerifier
-from app.custody.bot_token import matches
+from app.custody.bot_token import token_hash
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import TokenHashLoader
@@ -31,6 +33,7 @@ from app.kit.security_log import SecurityLog
 from app.limits.addresses import Visit
 from app.limits.networks import network_of
 from app.limits.requests import RequestLimits
+from app.pipeline.known_bots import KnownBots
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.sealing.secret import Secret
 
@@ -70,6 +73,7 @@ class Authentication:
         self._gathering = Gathering()
         self._sessions = sessions
         self._security = SecurityLog()
+        self._known = KnownBots()
 
     async def user(self, request: Request) -> UserPrincipal:
         """Return the user or service that token or cookie names, and count the request.
@@ -131,9 +135,10 @@ class Authentication:
         """Return the bot that the token belongs to, and count the request.
 
         If the route reads the bot's configuration or releases its credentials, what it needs comes
-        with the token from one statement. On a paced one the caller has entered `admission`, which
-        the request's state then names, and since when, by the loop's clock. Raises
-        `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
+        with the token from one statement. On a route that `confirms`, the token of a bot that is
+        known is not compared here: see `confirm`. On a paced one the caller has entered
+        `admission`, which the request's state then names, and since when, by the loop's clock.
+        Raises `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -183,12 +188,15 @@ class Authentication:
         return self._limits.addresses.visit(network_of(client[0]) if client else "")
 
     async def _bot(self, request: Request, access: Access, visit: Visit) -> BotPrincipal:
-        token, claimed = read_bot_token(request.scope["headers"])
+        if self._bot_tokens is None:
+            raise RuntimeError("a route for bots is served by a process without the role runtime")
+        headers = request.scope["headers"]
+        sent = token_hash(bytes(self._bot_tokens.reveal()), read_bearer_token(headers))
+        known = self._known.get(sent)
+        claimed = known or read_bot_token(headers)
         visit.admit(lambda: claimed.bot_id.int)
         # Only requests that proved themselves are counted, so nobody else can use the bot's up.
         self._limits.bot.require(claimed.bot_id)
-        if self._bot_tokens is None:
-            raise RuntimeError("a route for bots is served by a process without the role runtime")
         if access.paced:
             await self._admission.enter(claimed.account_id)
             state = request.scope["state"]
@@ -196,31 +204,54 @@ class Authentication:
             state["admitted_at"] = asyncio.get_running_loop().time()
         if access.unhurried:
             await self._gathering.join(claimed.bot_id.int)
-        if access.reads_config:
-            rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
-            request.scope["state"]["config_rows"] = rows
-            stored = rows[0].token_hash if rows else None
-        elif access.glances:
-            glance = await self._config_rows.glance(claimed.account_id, claimed.bot_id)
-            request.scope["state"]["config_glance"] = glance
-            stored = glance.token_hash if glance else None
-        elif access.releases:
-            client = request.scope.get("client")
-            ready = await self._releases.ready(
-                claimed.account_id,
-                claimed.bot_id,
-                client[0] if client else "",
-                self._releases_per_hour,
-                WINDOW,
-            )
-            request.scope["state"]["ready"] = ready
-            stored = ready.found.token_hash if ready else None
-        else:
-            stored = await self._token_hashes.read(claimed.account_id, claimed.bot_id)
-        key = bytes(self._bot_tokens.reveal())
-        if stored is None or not matches(key, token, stored):
+        if known is not None and access.confirms:
+            return known
+        stored = await self._stored(request, access, claimed)
+        if stored is None or not hmac.compare_digest(sent, stored):
+            if known is not None:
+                self._known.forget(known)
             raise Unauthenticated(TokenFault.REVOKED)
-        return BotPrincipal(claimed.account_id, claimed.bot_id, stored)
+        if known is not None:
+            return known
+        bot = BotPrincipal(claimed.account_id, claimed.bot_id, stored)
+        self._known.add(bot)
+        return bot
+
+    async def _stored(
+        self, request: Request, access: Access, claimed: ParsedBotToken | BotPrincipal
+    ) -> bytes | None:
+        """Return the hash of the bot's token, read with what the route needs; `None` if there is
+        none.
+        """
+        account_id, bot_id = claimed.account_id, claimed.bot_id
+        state = request.scope["state"]
+        if access.reads_config:
+            rows = state["config_rows"] = await self._config_rows.read(account_id, bot_id)
+            return rows[0].token_hash if rows else None
+        if access.glances:
+            glance = state["config_glance"] = await self._config_rows.glance(account_id, bot_id)
+            return glance.token_hash if glance else None
+        if access.releases:
+            client = request.scope.get("client")
+            address = client[0] if client else ""
+            ready = state["ready"] = await self._releases.ready(
+                account_id, bot_id, address, self._releases_per_hour, WINDOW
+            )
+            return ready.found.token_hash if ready else None
+        return await self._token_hashes.read(account_id, bot_id)
+
+    async def confirm(self, request: Request, bot: BotPrincipal, refusal: AppError) -> AppError:
+        """Return the refusal of a request whose token the endpoint should have compared, or that
+        the token is no longer valid, which comes first.
+        """
+        if not isinstance(refusal, Unauthenticated):
+            stored = await self._token_hashes.read(bot.account_id, bot.bot_id)
+            if stored is not None and hmac.compare_digest(bot.token_hash, stored):
+                return refusal
+            refusal = Unauthenticated(TokenFault.REVOKED)
+        self._known.forget(bot)
+        self._note(request, refusal)
+        return refusal
 
 
 async def _counted(visit: Visit, refusal: AppError) -> AppError:

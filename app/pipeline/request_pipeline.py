@@ -97,7 +97,7 @@ class RequestPipeline:
         except OutcomeUnknown:
             raise
         except (AppError, RequestValidationError, HTTPException) as error:
-            known = _known(error, request)
+            known = await passage.confirmed(_known(error, request))
             if isinstance(error.__cause__, ClientDisconnect):
                 # Its body broke off: nobody was refused, and nobody waits for the answer.
                 await passage.abandon()
@@ -178,6 +178,13 @@ class _Passage:
                 replica.leave_alone()
                 await self._work.read_from(self._pipeline.read_sessions)
         return await self._claimed(caller, handle)
+
+    async def confirmed(self, error: AppError) -> AppError:
+        """Return the refusal, or that the token is not valid if that was left to the endpoint."""
+        caller = self._caller
+        if caller is None or not self._access.confirms:
+            return error
+        return await self._pipeline.authentication.confirm(self._request, caller.bot, error)
 
     async def _authenticate(self) -> Caller:
         """Authenticate the caller.

@@ -153,8 +153,7 @@ async def test_a_bots_token_is_of_the_wrong_kind_for_a_user(verifier: TokenVerif
 
 def test_a_bots_token_tells_whose_it_says_it_is() -> None:
     token = mint(ACCOUNT, BOT).reveal()
-    secret, parsed = read_bot_token(bearer(token))
-    assert secret.reveal() == token
+    parsed = read_bot_token(bearer(token))
     assert (parsed.account_id, parsed.bot_id) == (ACCOUNT, BOT)
 
 

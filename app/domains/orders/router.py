@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/runtime/orders", tags=["runtime"], route_class=Ed
     response_model=RestingOrders,
     responses=problems(KeyNotAssigned, AmbiguousSymbol),
 )
-@for_bots(hot=True)
+@for_bots(confirms=True, hot=True)
 async def report_orders(report: OrderReport, service: Orders) -> Response:
     """Report how many orders rest at the exchange, by symbol.
 

@@ -53,7 +53,7 @@ async def list_held_positions(
         MarginModeNotSupported,
     ),
 )
-@for_bots(hot=True)
+@for_bots(confirms=True, hot=True)
 async def report_position(
     position_id: PositionId, report: PositionReport, service: PositionReports, work: CurrentWork
 ) -> Response:
