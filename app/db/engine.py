@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from app.db.driver import AutocommitExecutor, BatchExecutor
 from app.db.hosts import Connector, spread_hosts
 from app.db.outcome import Outcomes
+from app.db.plans import keep_plans
 from app.db.pool import LeanPool, watch
 from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
 from app.db.transactions import Transaction, transactions
@@ -134,13 +135,15 @@ def open_database(
     pool_timeout: float = 5,
     statement_timeout: float = 10,
     pooler: bool = False,
+    same_plans: bool = False,
 ) -> Database:
     """Open a pool; `pool_size=None` opens a connection for each use (migrations, short commands).
 
     `statement_timeout` is in seconds. `pooler` means that a transaction pooler sits before the
     server: it may give each transaction another server connection, so nothing may be kept on one
     (prepared statements), and at its start only settings that every pooler passes on may be set.
-    The time limits are then set on the login role (docs/deployment.md).
+    The time limits are then set on the login role (docs/deployment.md). With `same_plans` the
+    server keeps its plans of prepared statements (`app.db.plans`).
     """
     settings = {"application_name": application_name, "timezone": "UTC"}
     connect: dict[str, Any] = {
@@ -179,6 +182,8 @@ def open_database(
         **pool,
     )
     watch(engine.sync_engine)
+    if same_plans and not pooler:
+        keep_plans(engine.sync_engine)
     sessions = _sessions(engine)
     # Without BEGIN a pooler may send a prepared statement's execution to another server connection.
     each = AutocommitExecutor(engine, in_transaction=pooler)

@@ -80,12 +80,16 @@ def start_logging(level: str) -> None:
 
 
 def open_settings_database(
-    settings: Settings, application_name: str, traces: Traces | None = None
+    settings: Settings,
+    application_name: str,
+    traces: Traces | None = None,
+    *,
+    same_plans: bool = False,
 ) -> Database:
     """Open the pool for requests; raise `SettingsError` if no database is configured."""
     url, direct = settings.require_database(), settings.direct_database_url
     pooler = direct is not None and direct.get_secret_value() != url.get_secret_value()
-    return _open_pool(settings, url, application_name, traces, pooler=pooler)
+    return _open_pool(settings, url, application_name, traces, pooler=pooler, same_plans=same_plans)
 
 
 def _open_pool(
@@ -95,6 +99,7 @@ def _open_pool(
     traces: Traces | None,
     *,
     pooler: bool = False,
+    same_plans: bool = False,
 ) -> Database:
     database = open_database(
         url.get_secret_value(),
@@ -104,6 +109,7 @@ def _open_pool(
         pool_timeout=settings.database_pool_timeout,
         statement_timeout=settings.database_statement_timeout,
         pooler=pooler,
+        same_plans=same_plans,
     )
     if traces is not None:
         trace_statements(database.engine, traces)
@@ -355,7 +361,10 @@ async def open_context(
         direct = settings.direct_database_url if database is None else None
         owned = database is None
         if database is None:
-            database = open_settings_database(settings, f"botkeys-{role}", traces)
+            # What bots ask for is found by keys alone, whatever their values are.
+            database = open_settings_database(
+                settings, f"botkeys-{role}", traces, same_plans=role is Role.RUNTIME
+            )
             stack.push_async_callback(database.close)
         if runtime is not None:
             holder = MasterKeyHolder(database, runtime.releasing)

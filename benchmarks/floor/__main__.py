@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -60,10 +61,10 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _handlers(
-    pool: asyncpg.Pool, settings: Settings, options: dict[str, Any]
+    of_users: asyncpg.Pool, pool: asyncpg.Pool, settings: Settings, options: dict[str, Any]
 ) -> dict[str, Handler]:
     return {
-        "/v1/keys": ListKeys(pool, UUID(options["account_id"])),
+        "/v1/keys": ListKeys(of_users, UUID(options["account_id"])),
         "/v1/runtime/config": GetConfig(pool),
         "/v1/runtime/heartbeat": Together(pool),
         "/v1/runtime/heartbeat-alone": OneByOne(pool),
@@ -77,8 +78,11 @@ async def serve(options: dict[str, Any]) -> None:
     floor = Floor()
     config = uvicorn.Config(floor, **{**uvicorn_options(settings), "lifespan": "off"})
     size = settings.database_pool_size
-    async with asyncpg.create_pool(options["database_url"], min_size=size, max_size=size) as pool:
-        floor.handlers = await _handlers(pool, settings, options)
+    pool = partial(asyncpg.create_pool, options["database_url"], min_size=size, max_size=size)
+    # As a process for bots has it: else one side may be planning where the other is not.
+    plans = {"plan_cache_mode": "force_generic_plan"}
+    async with pool() as of_users, pool(server_settings=plans) as of_bots:
+        floor.handlers = await _handlers(of_users, of_bots, settings, options)
         await uvicorn.Server(config).serve()
 
 

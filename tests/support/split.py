@@ -89,12 +89,14 @@ def production(folder: Path, url: str) -> Settings:
     )
 
 
-def login(url: str, name: str, sent: set[str], placed: Placed) -> Database:
+def login(
+    url: str, name: str, sent: set[str], placed: Placed, *, same_plans: bool = False
+) -> Database:
     """Return a pool whose every connection has exactly the rights of this login.
 
     The text of every statement that it sends is added to `sent`, and to `placed` with its place.
     """
-    database = open_database(url, application_name=f"as {name}", pool_size=5)
+    database = open_database(url, application_name=f"as {name}", pool_size=5, same_plans=same_plans)
 
     @event.listens_for(database.engine.sync_engine, "connect")
     def become(connection: object, _record: object) -> None:
@@ -259,7 +261,9 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
             )
             stack.push_async_callback(execute, server.superuser, f"DROP ROLE {who}")
             sent[short] = set()
-            databases[short] = login(url, who, sent[short], placed)
+            databases[short] = login(
+                url, who, sent[short], placed, same_plans=short == Role.RUNTIME
+            )
             stack.push_async_callback(databases[short].close)
         processes = {}
         for role, held in HELD.items():
