@@ -38,7 +38,7 @@ READINGS = frozenset(
         # The heads of all accounts with open streams.
         "app.domains.events.watch:_HEADS",
         "app.domains.runtime.stream.event_numbers:_NUMBERS",
-        # The configurations of all bots with open streams, and of those that call together.
+        # The configurations of all bots with open streams, and of bots that call together.
         "app.domains.bots.config_rows:GLANCE_AT_MANY",
         "app.domains.bots.config_rows:MANY",
         "app.domains.bots.config_rows:_OF_MANY",
