@@ -1,12 +1,16 @@
 """A bot's configuration: its content, its version, and the reasons that block new positions."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, update
 
 from app.db.models import Account, Key
+from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.opening_rules import OpeningConditions, blocked_by
 from app.domains.runtime.config.schemas import Config
 from botkeys.client import BotClient
@@ -226,3 +230,26 @@ async def test_the_client_follows_the_config_and_drops_a_key_that_was_taken_away
     assert blocked.blocked_by == ("key_inactive", "no_trading_assets", "catalogue_unknown")
     assert without.key is None
     assert released.forgotten
+
+
+async def test_a_configuration_that_changes_while_it_is_read_is_tagged_with_its_own_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its document is no longer kept, but what it comes to is."""
+    user = world.user()
+    bot, document, _ = await user.ready_bot()
+    first = await bot.get("/v1/runtime/config")
+    world.context.config_cache._documents.clear()
+    read = ConfigRowLoader.read
+
+    async def paused_meanwhile(
+        self: ConfigRowLoader, account_id: UUID, bot_id: UUID
+    ) -> Sequence[ConfigRow]:
+        answer = await user.patch(f"/v1/bots/{document['id']}", {"paused": True})
+        assert answer.status_code == 200, answer.text
+        return await read(self, account_id, bot_id)
+
+    monkeypatch.setattr(ConfigRowLoader, "read", paused_meanwhile)
+    second = await bot.get("/v1/runtime/config", headers={"If-None-Match": '"another"'})
+    assert second.json()["blocked_by"][0] == "bot_paused"
+    assert second.headers["etag"] == f'"{second.json()["version"]}"' != first.headers["etag"]

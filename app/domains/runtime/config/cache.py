@@ -60,13 +60,14 @@ class ConfigCache:
         self._summaries.move_to_end(name)
         return known[1]
 
-    def known_document(self, glance: ConfigGlance) -> bytes | None:
-        """Return the document of the glance, if it was built before."""
-        known = self._documents.get(glance.bot_id.int)
+    def known_whole(self, glance: ConfigGlance) -> Configuration | None:
+        """Return the configuration that the glance stands for, if it was built before."""
+        name = glance.bot_id.int
+        known = self._documents.get(name)
         if known is None or known[0] != glance.fingerprint:
             return None
-        self._documents.move_to_end(glance.bot_id.int)
-        return known[1].document
+        self._documents.move_to_end(name)
+        return known[1]
 
     def of(self, rows: Sequence[ConfigRow]) -> Configuration:
         """Return the configuration of the bot whose rows these are. Evicts the least recently used

@@ -6,7 +6,7 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigGlance, ConfigRow
-from app.domains.runtime.config.cache import ConfigCache, Summary
+from app.domains.runtime.config.cache import ConfigCache, Configuration, Summary
 
 
 class CurrentConfiguration:
@@ -37,10 +37,12 @@ class CurrentConfiguration:
         known = self._cache.known(await self._current())
         return known or self._cache.summary(await self._rows())
 
-    async def document(self) -> bytes:
-        """Return the whole document, as JSON. Raises as `summary` does."""
-        known = self._cache.known_document(await self._current())
-        return known or self._cache.of(await self._rows()).document
+    async def whole(self) -> Configuration:
+        """Return the whole configuration, which may be newer than the summary. Raises as `summary`
+        does.
+        """
+        known = self._cache.known_whole(await self._current())
+        return known or self._cache.of(await self._rows())
 
     async def _current(self) -> ConfigGlance:
         if self._glance is None:

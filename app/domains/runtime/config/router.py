@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Response
 
 from app.api.access import for_bots
 from app.api.route import EdgeRoute
+from app.domains.runtime.config.cache import Configuration, Summary
 from app.domains.runtime.config.deps import CurrentConfig
 from app.domains.runtime.config.schemas import Config
 
@@ -33,10 +34,17 @@ async def get_config(
     ] = None,
 ) -> Response:
     """Return the bot's key, trading assets and endpoints, and whether it may open positions."""
-    tag = f'"{(await config.summary()).version}"'
-    if if_none_match is not None and _names(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return Response(await config.document(), media_type="application/json", headers={"ETag": tag})
+    if if_none_match is not None:
+        tag = _tag(await config.summary())
+        if _names(if_none_match, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+    whole = await config.whole()
+    headers = {"ETag": _tag(whole)}
+    return Response(whole.document, media_type="application/json", headers=headers)
+
+
+def _tag(of: Summary | Configuration) -> str:
+    return f'"{of.version}"'
 
 
 def _names(if_none_match: str, tag: str) -> bool:
