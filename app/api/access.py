@@ -19,7 +19,8 @@ class Access:
     that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
     statement with the token, as is what a release is made of for the route that `releases`. One
     that `glances` gets the rows' fingerprint instead. An endpoint that `confirms` compares the
-    token with the stored one itself, under locks that keep it, and before anything is changed.
+    token with the stored one itself, under locks that keep it, and before anything is changed: so
+    that of a bot which called before need not be compared earlier.
     `replayable` writes accept an Idempotency-Key; their responses contain no secret, or are stored
     encrypted if the route `answers_secret`. Routes that work `while_closing` the account, and for
     tokens from before its closure, concern the operation that closes it, or check the account

@@ -70,6 +70,10 @@ class Connection(Protocol):
 
     def hand_over(self, taker: Taker) -> Line: ...
 
+    @property
+    def body_is_here(self) -> bool:
+        """Return whether the whole body of the request that is being answered has arrived."""
+
 
 async def send_within(send: Send, message: Message, seconds: float) -> None:
     """Send one message; raise `TimeoutError` if the client accepts nothing for that long."""

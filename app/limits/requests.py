@@ -1,4 +1,7 @@
-"""The limits of requests in a process: by account, by bot, and by address."""
+"""The limits of requests in a process: by account, by bot, and by address.
+
+A bot is counted by its token, of which it has one at a time.
+"""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -34,16 +37,16 @@ class RequestLimit:
         self._count = count
         self._detail = detail
 
-    async def take(self, name: UUID | str) -> None:
+    async def take(self, name: UUID | str | int) -> None:
         """Count a request; raise `RateLimited` if there were too many."""
         # Hashing a UUID takes longer than hashing its number.
-        wait = await self.buckets.take(name if isinstance(name, str) else name.int)
+        wait = await self.buckets.take(name.int if isinstance(name, UUID) else name)
         if wait:
             raise self._limited(wait)
 
-    def require(self, name: UUID) -> None:
+    def require(self, name: int) -> None:
         """Raise `RateLimited` if there were too many, and count nothing."""
-        wait = self.buckets.wait(name.int)
+        wait = self.buckets.wait(name)
         if wait:
             raise self._limited(wait)
 

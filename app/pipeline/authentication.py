@@ -8,6 +8,7 @@ from fastapi import Request
 from app.api.access import Access
 from app.api.admission import Admission
 from app.api.gathering import Gathering
+from app.api.streaming import CONNECTION, Connection
 from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
 from app.auth.bot_token import ParsedBotToken
 from app.auth.errors import (
@@ -136,9 +137,10 @@ class Authentication:
 
         If the route reads the bot's configuration or releases its credentials, what it needs comes
         with the token from one statement. On a route that `confirms`, the token of a bot that is
-        known is not compared here: see `confirm`. On a paced one the caller has entered
-        `admission`, which the request's state then names, and since when, by the loop's clock.
-        Raises `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
+        known, and whose body is here, is not compared: `confirm` has to follow a refusal. On a
+        paced one the caller has entered `admission`, which the request's state then names, and
+        since when, by the loop's clock. Raises `Unauthenticated`, `WrongTokenKind`, `RateLimited`
+        or `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -147,7 +149,7 @@ class Authentication:
             self._note(request, refusal)
             raise await _counted(visit, refusal) from None
         visit.proved(bot.bot_id.int)
-        await self._limits.bot.take(bot.bot_id)
+        await self._limits.bot.take(_counted_as(bot.token_hash))
         return bot
 
     def _note(self, request: Request, refusal: AppError, **members: str) -> None:
@@ -195,8 +197,8 @@ class Authentication:
         known = self._known.get(sent)
         claimed = known or read_bot_token(headers)
         visit.admit(lambda: claimed.bot_id.int)
-        # Only requests that proved themselves are counted, so nobody else can use the bot's up.
-        self._limits.bot.require(claimed.bot_id)
+        # By the token, and only if it was valid: so nobody else can use up what the bot may send.
+        self._limits.bot.require(_counted_as(sent))
         if access.paced:
             await self._admission.enter(claimed.account_id)
             state = request.scope["state"]
@@ -204,7 +206,8 @@ class Authentication:
             state["admitted_at"] = asyncio.get_running_loop().time()
         if access.unhurried:
             await self._gathering.join(claimed.bot_id.int)
-        if known is not None and access.confirms:
+        if known is not None and access.confirms and _body_is_here(request):
+            request.scope["state"]["unconfirmed"] = visit
             return known
         stored = await self._stored(request, access, claimed)
         if stored is None or not hmac.compare_digest(sent, stored):
@@ -241,9 +244,12 @@ class Authentication:
         return await self._token_hashes.read(account_id, bot_id)
 
     async def confirm(self, request: Request, bot: BotPrincipal, refusal: AppError) -> AppError:
-        """Return the refusal of a request whose token the endpoint should have compared, or that
-        the token is no longer valid, which comes first.
+        """Return the refusal, or that the token is no longer valid if that was left to the
+        endpoint: it comes first, and is counted as if it had been found out first.
         """
+        visit: Visit | None = request.scope["state"].pop("unconfirmed", None)
+        if visit is None:
+            return refusal
         if not isinstance(refusal, Unauthenticated):
             stored = await self._token_hashes.read(bot.account_id, bot.bot_id)
             if stored is not None and hmac.compare_digest(bot.token_hash, stored):
@@ -251,7 +257,17 @@ class Authentication:
             refusal = Unauthenticated(TokenFault.REVOKED)
         self._known.forget(bot)
         self._note(request, refusal)
-        return refusal
+        return await _counted(visit, refusal)
+
+
+def _counted_as(token_hash: bytes) -> int:
+    return int.from_bytes(token_hash[:16])
+
+
+def _body_is_here(request: Request) -> bool:
+    """Return whether nobody has to be waited for, which is for callers with a valid token alone."""
+    connection: Connection | None = request.scope.get(CONNECTION)
+    return connection is None or connection.body_is_here
 
 
 async def _counted(visit: Visit, refusal: AppError) -> AppError:

@@ -181,10 +181,10 @@ class _Passage:
 
     async def confirmed(self, error: AppError) -> AppError:
         """Return the refusal, or that the token is not valid if that was left to the endpoint."""
-        caller = self._caller
-        if caller is None or not self._access.confirms:
+        if self._caller is None or not self._access.confirms:
             return error
-        return await self._pipeline.authentication.confirm(self._request, caller.bot, error)
+        authentication = self._pipeline.authentication
+        return await authentication.confirm(self._request, self._caller.bot, error)
 
     async def _authenticate(self) -> Caller:
         """Authenticate the caller.

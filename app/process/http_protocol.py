@@ -330,6 +330,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.scope, self.headers = cast(Any, {}), []
         return cycle.hand_over(taker)
 
+    @property
+    def body_is_here(self) -> bool:
+        return self._active is not None and not self._active.more_body
+
     def writes_again(self) -> None:
         if self._taker is not None:
             self._taker.feed()

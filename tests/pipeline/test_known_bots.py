@@ -8,7 +8,9 @@ import pytest
 from app.auth.principal import BotPrincipal
 from app.domains.bots.token_repository import TokenHashLoader
 from app.pipeline.known_bots import KnownBots
+from tests.support.limits import request_limits
 from tests.support.positions import SYMBOL, trader
+from tests.support.variants import changed
 from tests.support.world import Bot, World
 
 OPENING = {"revision": 1, "symbol": SYMBOL, "side": "long", "status": "opening", "quantity": "1"}
@@ -70,6 +72,52 @@ async def test_a_known_token_that_was_replaced_is_refused_before_anything_else(
     assert "token_refused" in capfd.readouterr().out
     assert (await present.get("/v1/runtime/positions")).json()["items"] == []
     assert (await present.put("/v1/runtime/positions/p1", OPENING)).status_code == 200
+
+
+async def test_nobody_waits_for_the_body_of_a_known_token_that_was_replaced(
+    world: World, reads: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a body is on its way, the token is read as that of any other bot."""
+    monkeypatch.setattr("app.pipeline.authentication._body_is_here", lambda _: False)
+    former, present = await replaced(world)
+    reads.clear()
+    for bot, status in ((present, 200), (former, 401), (present, 200)):
+        assert (await bot.put("/v1/runtime/positions/p1", OPENING)).status_code == status
+    assert len(reads) == 3
+
+
+async def test_a_known_token_that_was_replaced_uses_up_nothing_of_the_bots(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many may be under way at once, all of which are known."""
+    monkeypatch.setattr(KnownBots, "forget", lambda *_: None)
+    one = await trader(world)
+    path = "/v1/runtime/positions/p1"
+    async with changed(world, limits=request_limits(bot=10), address="192.0.2.7") as here:
+        former = Bot(here.http, one.bot.token)
+        assert (await former.put(path, OPENING)).status_code == 200
+        present = Bot(here.http, (await one.user.mint(str(one.bot.id))).token)
+        refused = [(await former.put(path, OPENING)).status_code for _ in range(11)]
+        allowed = [(await present.put(path, OPENING)).status_code for _ in range(11)]
+    assert refused == [401] * 9 + [429] * 2
+    assert allowed == [200] * 10 + [429]
+
+
+async def test_a_known_token_that_was_replaced_counts_for_the_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KnownBots, "forget", lambda *_: None)
+    one, address = await trader(world), "192.0.2.8"
+    limits = request_limits(address=2)
+    async with changed(world, limits=limits, address=address) as here:
+        former = Bot(here.http, one.bot.token)
+        assert (await former.get("/v1/runtime/config")).status_code == 200
+        await one.user.mint(str(one.bot.id))
+        for _ in range(2):
+            assert limits.addresses.admit(address, lambda: 1) is None
+            answer = await former.put("/v1/runtime/positions/p1", OPENING)
+            assert answer.status_code == 401
+    assert limits.addresses.admit(address, lambda: 1) is not None
 
 
 async def test_a_refused_body_of_another_type_does_not_hide_that_the_token_was_replaced(

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
+from app.api.streaming import CONNECTION
 from app.process.connections import REFUSED_AT_ONCE
 from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIECE_BYTES, PIPELINED, HttpProtocol
 from tests.support.http_server import (
@@ -34,7 +35,9 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer at once, or as the path says: `read` the body, `wait`, `stream`."""
+    """Answer at once, or as the path says: `read` the body, say whether it is `here`, `wait`,
+    `stream`.
+    """
     headers = dict(scope["headers"])
     body = b"%d" % len(scope["headers"])
     if scope["path"] == "/read":
@@ -47,6 +50,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             if not message["more_body"]:
                 break
         body = b"".join(parts)
+    elif scope["path"] == "/here":
+        body = b"%d" % scope[CONNECTION].body_is_here
     elif scope["path"] == "/wait":
         await asyncio.sleep(0.7)
     start = {"type": "http.response.start", "status": 200, "headers": []}
@@ -85,6 +90,29 @@ def refused(client: Client, status: int, code: str) -> None:
     assert answer.json["code"] == code
     assert answer.json["request_id"]
     assert client.ends()
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "here"),
+    [
+        pytest.param((b"Content-Length: 2\r\n\r\nab",), b"1", id="with the head"),
+        pytest.param((b"Content-Length: 2\r\n\r\n", b"ab"), b"0", id="after the head"),
+        pytest.param((b"Content-Length: 2\r\n\r\na", b"b"), b"0", id="in parts"),
+        pytest.param((b"\r\n",), b"1", id="none"),
+        pytest.param(
+            (b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", b"0\r\n\r\n"), b"0", id="chunks"
+        ),
+    ],
+)
+def test_an_application_knows_whether_a_body_has_to_be_waited_for(
+    patient: HttpServer, pieces: tuple[bytes, ...], here: bytes
+) -> None:
+    client = patient.connect()
+    first, *rest = pieces
+    client.send(b"POST /here HTTP/1.1\r\nHost: here\r\n" + first)
+    assert client.answer().body == here
+    client.send(*rest)
     client.close()
 
 

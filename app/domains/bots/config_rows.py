@@ -77,8 +77,8 @@ class ConfigGlance(NamedTuple):
 
 
 def fingerprint(rows: Iterable[ConfigRow]) -> int:
-    """Return the fingerprint of all rows of a bot, as a glance has it. The symbols in them differ,
-    so that no two digests cancel each other.
+    """Return the fingerprint of all rows of a bot, as a glance has it: 64 bits, the digests joined
+    by exclusive or. The symbols in the rows differ, and so do the digests.
     """
     found = 0
     for row in rows:
@@ -110,7 +110,9 @@ def _members(account: str) -> str:
 
 
 def _digest(members: str) -> str:
-    return f"hash_record_extended(ROW({members}), 0)"
+    # The hash of a record is a sum: what changes in all rows of a bot would change all of them by
+    # the same, and could cancel out. So it is hashed once more.
+    return f"hashtextextended(CAST(hash_record_extended(ROW({members}), 0) AS text), 0)"
 
 
 _OF_ONE = _members(":account")

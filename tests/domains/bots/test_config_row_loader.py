@@ -19,6 +19,8 @@ from app.domains.bots.config_rows import (
     read_under_locks,
 )
 from app.domains.runtime.config.cache import ConfigCache
+from tests.support.catalogue import OKX, instrument, list_instruments
+from tests.support.positions import add_asset
 from tests.support.world import World
 
 _REST = [None] * (len(ConfigRow._fields) - 2)
@@ -222,3 +224,32 @@ async def test_rows_under_locks_have_no_fingerprint(world: World) -> None:
     rows, _ = await read_under_locks(world.context.database.autocommit, bot.account_id, bot.id)
     with pytest.raises(ValueError, match="under locks"):
         fingerprint(rows)
+
+
+async def test_what_changes_in_all_rows_changes_each_digest_in_its_own_way(world: World) -> None:
+    """Else an even number of rows could come to the same as before."""
+    user, symbols = world.user(), [f"S{number}-USDT-SWAP" for number in range(8)]
+    await list_instruments(world, OKX, *map(instrument, symbols))
+    bot, document, key = await user.ready_bot()
+    for symbol in symbols:
+        await add_asset(user, key, symbol)
+    executor = world.context.database.autocommit
+
+    async def digests() -> list[int]:
+        rows = await read_one(executor, bot.account_id, bot.id)
+        return [row.digest or 0 for row in rows]
+
+    before = await digests()
+    assert len(set(before)) == len(before) > 7
+    for path, change in (
+        (f"/v1/bots/{document['id']}", {"paused": True}),
+        (f"/v1/keys/{key['id']}", {"label": "another"}),
+        (f"/v1/keys/{key['id']}", {"active": False}),
+    ):
+        answer = await user.patch(path, change)
+        assert answer.status_code == 200, answer.text
+        after = await digests()
+        pairs = list(zip(before, after, strict=True))
+        assert len({new ^ old for old, new in pairs}) == len(pairs)
+        assert len({(new - old) % 2**64 for old, new in pairs}) == len(pairs)
+        before = after

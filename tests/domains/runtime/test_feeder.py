@@ -22,6 +22,8 @@ BOT = BotPrincipal(UUID(int=1), UUID(int=2), b"")
 class Client:
     """A connection whose client reads or does not."""
 
+    body_is_here = True
+
     def __init__(self) -> None:
         self.paused = False
         self.written: list[bytes] = []
