@@ -47,7 +47,7 @@ class Curve:
 
 def measure_latency(installation: Installation, *, quick: bool = False) -> list[Curve]:
     """Measure one process of the role `runtime`, and one of the role `api` for the list."""
-    parts, seconds = (_QUICK_PARTS, 0.5) if quick else (_PARTS, 1.5)
+    parts, seconds = (_QUICK_PARTS, 0.5) if quick else (_PARTS, 1.2)
     with installation.service("runtime") as runtime, installation.service("api") as api:
         token = installation.token(_ACCOUNT)
         fill(api, token)
@@ -78,7 +78,7 @@ def _curve(name: str, side: Side, parts: Sequence[float], seconds: float) -> Cur
     capacity = side.measure(_PROBE).per_second
     rates = [part * capacity for part in parts]
     load = OpenLoad(
-        side.server.port, list(side.requests), rates, seconds, warm_up=0.5, status=side.status
+        side.server.port, list(side.requests), rates, seconds, warm_up=0.4, status=side.status
     )
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.open_loop"],

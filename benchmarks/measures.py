@@ -52,7 +52,7 @@ MEASURES = (
     ),
     Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 75)]),
     Measure(
-        "events", lambda ready, quick: [measure_events(ready, *((5, 8) if quick else (101, 16)))]
+        "events", lambda ready, quick: [measure_events(ready, *((5, 8) if quick else (75, 16)))]
     ),
     Measure("stream", lambda ready, quick: [measure_stream(ready, *((60, 10) if quick else ()))]),
     Measure("search", lambda ready, quick: [measure_search(ready, _effort(quick=quick))]),

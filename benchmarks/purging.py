@@ -32,7 +32,7 @@ _CONNECTIONS = DEFAULT_LIMITS.at_once
 _ACCOUNT = "purged"
 _PATH = "/v1/keys"
 _FILLED, _COPY = "filled", "filled_copy"
-_FULL = Effort(rounds=5, most_rounds=9)
+_FULL = Effort(rounds=5, most_rounds=7)
 
 _FILL = """
     INSERT INTO trades (account_id, bot_id, id, key_id, exchange, environment, contract_type,

@@ -25,7 +25,7 @@ SUMMARY_BUDGET = 0.2
 PAGE_BUDGET = 10.0
 DEPTH = 100_000
 _PAGE, _STEP = 50, 200
-_ROUNDS, _SUMMARIES = 11, 2
+_ROUNDS, _SUMMARIES = 9, 2
 
 _SUM = """
 SELECT settle, count(*), sum(pnl), sum(fees), count(*) FILTER (WHERE pnl > 0),

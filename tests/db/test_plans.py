@@ -60,7 +60,7 @@ async def test_plans_are_kept_on_every_connection_but_not_in_a_cluster(
                     await connection.invalidate()  # the next one is a new one
 
 
-@pytest.mark.one_server("a cluster plans by the values")
+@pytest.mark.one_server("A cluster plans statements by their values.")
 @pytest.mark.parametrize("same_plans", [True, False])
 async def test_configurations_are_planned_once_for_all_values(
     copied_database: Database, same_plans: bool
