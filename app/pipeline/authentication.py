@@ -260,8 +260,9 @@ class Authentication:
         return await _counted(visit, refusal)
 
 
-def _counted_as(token_hash: bytes) -> int:
-    return int.from_bytes(token_hash[:16])
+def _counted_as(hash_: bytes) -> int:
+    """Return the name under which requests with the token of this hash are counted."""
+    return int.from_bytes(hash_[:16])
 
 
 def _body_is_here(request: Request) -> bool:

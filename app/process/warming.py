@@ -17,7 +17,7 @@ log = structlog.get_logger("botkeys.start")
 
 
 async def warm(database: Database) -> None:
-    """Open some connections, on which the statement that reads configurations is planned for good.
+    """Open some connections, on which the statements that read configurations are planned for good.
 
     A database that does not answer keeps no process from starting.
     """
@@ -25,6 +25,7 @@ async def warm(database: Database) -> None:
     try:
         async with asyncio.timeout(_PATIENCE):
             for _ in range(_ROUNDS):
-                await asyncio.gather(*(reader.read([_NOBODY]) for _ in range(CONNECTIONS)))
+                for read in (reader.read, reader.glance):
+                    await asyncio.gather(*(read([_NOBODY]) for _ in range(CONNECTIONS)))
     except Exception as error:  # noqa: BLE001  # whatever it was, requests will meet it too
         log.info("not_warmed", exception=type(error).__name__)

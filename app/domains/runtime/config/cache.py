@@ -2,13 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from app.domains.bots.config_rows import ConfigGlance, ConfigRow, fingerprint
 from app.domains.runtime.config.document import config_document
 from app.kit.json_codec import dumps
 from botkeys.exchanges.registry import Exchanges
 
+Kept = TypeVar("Kept")
 DOCUMENTS = 1_000
 SUMMARIES = 50_000
 """How many a process keeps. A document takes some kilobytes, a summary 350 bytes: it is all that a
@@ -53,21 +54,11 @@ class ConfigCache:
 
     def known(self, glance: ConfigGlance) -> Summary | None:
         """Return what the glance stands for, if rows of its fingerprint were summed up before."""
-        name = glance.bot_id.int
-        known = self._summaries.get(name)
-        if known is None or known[0] != glance.fingerprint:
-            return None
-        self._summaries.move_to_end(name)
-        return known[1]
+        return _kept(self._summaries, glance.bot_id.int, glance.fingerprint)
 
     def known_whole(self, glance: ConfigGlance) -> Configuration | None:
         """Return the configuration that the glance stands for, if it was built before."""
-        name = glance.bot_id.int
-        known = self._documents.get(name)
-        if known is None or known[0] != glance.fingerprint:
-            return None
-        self._documents.move_to_end(name)
-        return known[1]
+        return _kept(self._documents, glance.bot_id.int, glance.fingerprint)
 
     def of(self, rows: Sequence[ConfigRow]) -> Configuration:
         """Return the configuration of the bot whose rows these are. Evicts the least recently used
@@ -78,10 +69,9 @@ class ConfigCache:
     def summary(self, rows: Sequence[ConfigRow]) -> Summary:
         """Return the same without the document, which is then built at most once."""
         name, seen = _name_of(rows), fingerprint(rows)
-        known = self._summaries.get(name)
-        if known is not None and known[0] == seen:
-            self._summaries.move_to_end(name)
-            return known[1]
+        known = _kept(self._summaries, name, seen)
+        if known is not None:
+            return known
         made = self._of(rows, name, seen)
         summary = Summary(made.version, made.may_open_positions)
         self._summaries[name] = (seen, summary)
@@ -91,10 +81,9 @@ class ConfigCache:
         return summary
 
     def _of(self, rows: Sequence[ConfigRow], name: int, seen: int) -> Configuration:
-        known = self._documents.get(name)
-        if known is not None and known[0] == seen:
-            self._documents.move_to_end(name)
-            return known[1]
+        known = _kept(self._documents, name, seen)
+        if known is not None:
+            return known
         content = config_document(rows, self._exchanges, refuse_withdrawal=self._refuse_withdrawal)
         # A copy: the buffer that orjson returns keeps its full capacity, several times the content.
         document = bytes(memoryview(dumps(content)))
@@ -104,6 +93,15 @@ class ConfigCache:
         if len(self._documents) > self._most_documents:
             self._documents.popitem(last=False)
         return made
+
+
+def _kept(of_bots: OrderedDict[int, tuple[int, Kept]], name: int, seen: int) -> Kept | None:
+    """Return what is kept of this bot, if it was made of rows of this fingerprint."""
+    known = of_bots.get(name)
+    if known is None or known[0] != seen:
+        return None
+    of_bots.move_to_end(name)
+    return known[1]
 
 
 def _name_of(rows: Sequence[ConfigRow]) -> int:
