@@ -157,8 +157,12 @@ class _Purge:
             async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
                 done, _ = await claims.progress(session, self._claimed)
                 repository = PurgeRepository(session=session, claimed=self._claimed)
-                for planned in plan.slices:
-                    await self._cut(repository, plan, planned)
+                left = await repository.any_left([(one.kind, one.part) for one in plan.slices])
+                for planned, is_left in zip(plan.slices, left, strict=True):
+                    if is_left:
+                        await self._cut(repository, plan, planned)
+                    else:
+                        planned.empty = True
         except SQLAlchemyError as error:
             if sqlstate(error) != _TIMED_OUT:
                 raise

@@ -34,7 +34,7 @@ async def test_a_mistake_of_ours_fails_the_operation_with_a_sentence(
     async def broken(*_: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(PurgeRepository, "next_cut", broken)
+    monkeypatch.setattr(PurgeRepository, "any_left", broken)
     assert await purge_deleted(world.context.database.sessions) == 1
     (operation,) = await operations(world)
     assert (operation.status, operation.claim) == ("failed", None)

@@ -23,7 +23,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    true,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,10 +36,6 @@ from app.domains.trading.kinds import DataKind, Slice, covered
 from app.domains.trading.marks import FOREVER
 from botkeys.exchanges.model import Environment
 
-# A batch need not be durable before the next one begins: after a crash of the server both its rows
-# and their count are back. The commit that ends the operation is durable, and with it all before.
-_SOON = func.set_config("synchronous_commit", "off", true())
-
 
 class PurgeRepository:
     """The purge of one operation. Every statement names its account."""
@@ -50,6 +45,20 @@ class PurgeRepository:
         self._claimed = claimed
         self._account_id = claimed.account_id
         self._even_held = claimed.kind == "close_account"
+
+    async def any_left(self, slices: Sequence[tuple[DataKind, Slice]]) -> list[bool]:
+        """Return whether each slice has a row. Nearly all slices of most operations have none."""
+        newest = [
+            select(kind.table.c[kind.order])
+            .where(*self._covered(kind, kind.table, part))
+            # What is sorted is found by the index also where the planner expects rows everywhere.
+            .order_by(kind.table.c[kind.order].desc())
+            .limit(1)
+            .scalar_subquery()
+            for kind, part in slices
+        ]
+        found = (await self._session.execute(select(*newest))).one()
+        return [at is not None for at in found]
 
     async def next_cut(
         self, kind: DataKind, part: Slice, after: datetime | None, most: int
@@ -83,7 +92,6 @@ class PurgeRepository:
         """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive, or their
         beginning.
         """
-        await self._session.execute(select(_SOON))
         return await self._delete(kind, part, below=reached, least=cut)
 
     async def purge(
@@ -102,7 +110,6 @@ class PurgeRepository:
         if reached is not None:
             wanted.append(at <= reached)
         end = select(at).where(*wanted).order_by(at.desc()).offset(most).limit(1).scalar_subquery()
-        await self._session.execute(select(_SOON))
         boundary: datetime | None = await self._session.scalar(select(end))
         deleted = 0
         if boundary is None or boundary != reached:
@@ -210,12 +217,15 @@ def _table(model: Any) -> Table:
     return table
 
 
+# A batch need not be durable before the next one begins: after a crash of the server both its rows
+# and their count are back. The commit that ends the operation is durable, and with it all before.
 _PURGE = text(
     """
     SELECT purge_rows(
         :account, :operation, :claim, :seconds, :kind, :environment, :key,
         coalesce(:cutoff, 'infinity'), :since, :above, :least, :below, :most, :rows
     )
+    FROM set_config('synchronous_commit', 'off', true)
     """
 ).bindparams(
     *(bindparam(name, type_=Uuid()) for name in ("account", "operation", "claim", "key")),
