@@ -6,7 +6,10 @@ refuse than to send. So they are counted before the parser makes any of them.
 
 import json
 import re
+from itertools import chain
 from typing import Any
+
+import orjson
 
 from app.kit.json_codec import SAFE_DIGITS, Rounded
 
@@ -29,6 +32,10 @@ _STRING = re.compile(rb'"[^"]*"')
 _MAX_QUOTES = 4 * MAX_VALUES
 """Two of each value, and two of its name if it is a member."""
 
+_SCALARS = {str, int, bool, type(None)}
+_LONG = 16 * 1024
+"""From how many bytes on it is worth trying whether a document is plain."""
+
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -50,9 +57,38 @@ def loads(sent: bytes) -> Any:
     after parsing, nothing else shows it. Raises `OutOfBounds`, also for a member named twice, of
     which parsers keep different ones.
     """
+    if len(sent) >= _LONG and (plain := _plain(sent)) is not None:
+        return plain
     if sent.count(b"{") + sent.count(b"[") > MAX_DEPTH or len(sent) > MAX_VALUES:
         _check_size(sent)
     return _DECODER.decode(sent.decode().removeprefix(_BYTE_ORDER_MARK))
+
+
+def _plain(sent: bytes) -> dict[str, Any] | None:
+    """Parse what most batches are, an object that holds lists of objects of texts, in half the
+    time.
+
+    Returns `None` unless the result is certain to be the careful parser's. Without a backslash,
+    quotation marks stand around names and texts and nowhere else, so if all of them are found
+    again, no name was sent twice.
+    """
+    if b"\\" in sent or sent.count(b",") + sent.count(b"{") + sent.count(b"[") >= MAX_VALUES:
+        return None
+    try:
+        document = orjson.loads(sent)
+    except orjson.JSONDecodeError:
+        return None
+    if type(document) is not dict:
+        return None
+    own = [value for value in document.values() if type(value) is not list]
+    items = list(chain.from_iterable(lists for lists in document.values() if type(lists) is list))
+    if set(map(type, items)) != {dict}:
+        return None
+    kinds = list(map(type, chain(own, chain.from_iterable(map(dict.values, items)))))
+    sizes = [len(document), *map(len, items)]
+    if not set(kinds) <= _SCALARS or max(sizes) > MAX_MEMBERS:
+        return None
+    return document if sent.count(b'"') == 2 * (sum(sizes) + kinds.count(str)) else None
 
 
 def _check_size(sent: bytes) -> None:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from benchmarks.cpu import (
+    apart,
     backends,
     children,
     cpu_seconds,
@@ -61,3 +62,18 @@ def test_backends_of_a_login_are_found_by_their_titles() -> None:
     finally:
         child.kill()
         child.communicate()
+
+
+def test_a_server_and_others_are_on_different_processors_as_long_as_it_is_wanted() -> None:
+    processors = os.sched_getaffinity(0)
+    command = [sys.executable, "-c", "input()"]
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(command, stdin=pipe) as server,  # noqa: S603  # our own program
+        subprocess.Popen(command, stdin=pipe) as other,  # noqa: S603
+    ):
+        with apart(server.pid, other.pid):
+            of_server, of_other = map(os.sched_getaffinity, (server.pid, other.pid))
+            assert of_server | of_other == processors
+            assert len(processors) == 1 or not of_server & of_other
+        assert os.sched_getaffinity(server.pid) == os.sched_getaffinity(other.pid) == processors

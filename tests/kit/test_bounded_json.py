@@ -55,6 +55,76 @@ def test_depth_and_values_are_counted_whatever_the_texts_contain(
         assert fault == ("too_deep" if depth(document) > deepest else None)
 
 
+SCALARS = st.sampled_from(
+    [
+        '"a"',
+        '"Ж"',
+        '"{"',
+        '"a\\u0062"',
+        '" "',
+        "1",
+        "-0",
+        "1.5",
+        "1e2",
+        "9" * 20,
+        "true",
+        "null",
+        "[]",
+    ]
+)
+OBJECTS = st.lists(
+    st.tuples(st.sampled_from(['"a"', '"b"', '"c"', '"\\u0061"']), SCALARS), max_size=3
+)
+SPACES = st.sampled_from(["", " ", "\n", "\t"])
+
+
+def written(members: list[tuple[str, str]], space: str) -> str:
+    inner = ",".join(f"{space}{name}{space}:{space}{value}{space}" for name, value in members)
+    return f"{{{inner}}}"
+
+
+@given(OBJECTS, st.lists(st.lists(OBJECTS, max_size=3), max_size=2), SPACES)
+@example([], [[[('"a"', '"b"')]], [[('"a"', "1")]]], "")
+def test_what_is_read_at_once_is_what_is_read_carefully(
+    members: list[tuple[str, str]], lists: list[list[list[tuple[str, str]]]], space: str
+) -> None:
+    items = [",".join(written(item, space) for item in many) for many in lists]
+    named = [(f'"list {number}"', f"[{many}]") for number, many in enumerate(items)]
+    sent = written([*members, *named], space).encode()
+    found = bounded_json._plain(sent)
+    if found is not None:
+        assert repr(found) == repr(bounded_json._DECODER.decode(sent.decode()))
+
+
+def test_a_plain_batch_is_read_at_once() -> None:
+    item = {"id": "1", "at": "2026-11-30T12:00:00Z", "done": True, "count": 2, "note": None}
+    for indent in (None, 2):
+        batch = {"key_id": "a", "items": [item, {"id": "Ж {[,:"}]}
+        sent = json.dumps(batch, ensure_ascii=False, indent=indent).encode()
+        assert bounded_json._plain(sent) == batch
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        '{"a":1,"a":1}',
+        '{"a":"b","a":"b"}',
+        '{"a":"\\u0062"}',
+        '{"a":1.5}',
+        '{"a":18446744073709551616}',
+        '{"a":[]}',
+        '{"a":{}}',
+        "[]",
+        "1",
+        '{"a":NaN}',
+        "{" + ",".join(f'"{number}":1' for number in range(MAX_MEMBERS + 1)) + "}",
+        ",".join(['{"a":1}'] * (MAX_VALUES // 2)),
+    ],
+)
+def test_what_needs_a_closer_look_is_read_carefully(item: str) -> None:
+    assert bounded_json._plain(f'{{"items":[{item}]}}'.encode()) is None
+
+
 _NO_JSON = object()
 
 
