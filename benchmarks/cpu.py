@@ -38,7 +38,7 @@ def backends(postmaster: int, login: str) -> list[int]:
 def _title(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
@@ -83,7 +83,7 @@ def cpu_seconds_of_server(pid: int) -> float:
 def _of_child(pid: int) -> float:
     try:
         return cpu_seconds(pid)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0  # it has just ended, and counts when its parent has waited for it
 
 
