@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    true,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,6 +36,10 @@ from app.domains.operations.claims import Claimed, ClaimLost
 from app.domains.trading.kinds import DataKind, Slice, covered
 from app.domains.trading.marks import FOREVER
 from botkeys.exchanges.model import Environment
+
+# A batch need not be durable before the next one begins: after a crash of the server both its rows
+# and their count are back. The commit that ends the operation is durable, and with it all before.
+_SOON = func.set_config("synchronous_commit", "off", true())
 
 
 class PurgeRepository:
@@ -92,6 +97,7 @@ class PurgeRepository:
         """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive, or their
         beginning.
         """
+        await self._session.execute(select(_SOON))
         return await self._delete(kind, part, below=reached, least=cut)
 
     async def purge(
@@ -110,6 +116,7 @@ class PurgeRepository:
         if reached is not None:
             wanted.append(at <= reached)
         end = select(at).where(*wanted).order_by(at.desc()).offset(most).limit(1).scalar_subquery()
+        await self._session.execute(select(_SOON))
         boundary: datetime | None = await self._session.scalar(select(end))
         deleted = 0
         if boundary is None or boundary != reached:
@@ -217,15 +224,12 @@ def _table(model: Any) -> Table:
     return table
 
 
-# A batch need not be durable before the next one begins: after a crash of the server both its rows
-# and their count are back. The commit that ends the operation is durable, and with it all before.
 _PURGE = text(
     """
     SELECT purge_rows(
         :account, :operation, :claim, :seconds, :kind, :environment, :key,
         coalesce(:cutoff, 'infinity'), :since, :above, :least, :below, :most, :rows
     )
-    FROM set_config('synchronous_commit', 'off', true)
     """
 ).bindparams(
     *(bindparam(name, type_=Uuid()) for name in ("account", "operation", "claim", "key")),
