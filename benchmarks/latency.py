@@ -25,6 +25,7 @@ _PARTS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 
 _QUICK_PARTS = (0.3, 0.8, 1.5)
 _PROBE = Effort(warm_up=0.3, seconds=1.0)
+_QUICK_PROBE = Effort(warm_up=0.1, seconds=0.4)
 _NOT_MODIFIED = 304
 
 
@@ -47,7 +48,7 @@ class Curve:
 
 def measure_latency(installation: Installation, *, quick: bool = False) -> list[Curve]:
     """Measure one process of the role `runtime`, and one of the role `api` for the list."""
-    parts, seconds = (_QUICK_PARTS, 0.5) if quick else (_PARTS, 1.2)
+    parts, seconds, probe = (_QUICK_PARTS, 0.5, _QUICK_PROBE) if quick else (_PARTS, 1.2, _PROBE)
     with installation.service("runtime") as runtime, installation.service("api") as api:
         token = installation.token(_ACCOUNT)
         fill(api, token)
@@ -58,7 +59,7 @@ def measure_latency(installation: Installation, *, quick: bool = False) -> list[
             ("heartbeat", Side(runtime, [bot.asks("heartbeat", method="POST") for bot in fleet])),
             ("release of credentials", Side(runtime, _releases(fleet))),
         ]
-        return [_curve(name, side, parts, seconds) for name, side in kinds]
+        return [_curve(name, side, parts, seconds, probe) for name, side in kinds]
 
 
 def _configs(runtime: Server, fleet: Sequence[FleetBot]) -> list[LoadRequest]:
@@ -74,8 +75,8 @@ def _releases(fleet: Sequence[FleetBot]) -> list[LoadRequest]:
     return [bot.asks("credentials", method="POST", body=body) for bot in fleet]
 
 
-def _curve(name: str, side: Side, parts: Sequence[float], seconds: float) -> Curve:
-    capacity = side.measure(_PROBE).per_second
+def _curve(name: str, side: Side, parts: Sequence[float], seconds: float, probe: Effort) -> Curve:
+    capacity = side.measure(probe).per_second
     rates = [part * capacity for part in parts]
     load = OpenLoad(
         side.server.port, list(side.requests), rates, seconds, warm_up=0.4, status=side.status

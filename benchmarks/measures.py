@@ -20,7 +20,7 @@ from benchmarks.trading import measure_trading
 
 _FULL = Effort()
 _QUICK = Effort(rounds=3, warm_up=0.1, seconds=0.4, most_rounds=3)
-_QUICK_BOTS = 60
+_QUICK_BOTS = 40
 _STARTS = 7
 
 
