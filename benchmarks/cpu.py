@@ -51,19 +51,26 @@ def apart(server: int, *others: int) -> Iterator[None]:
     """Keep a server with its processes on other processors than `others`, which share one.
 
     Linux often wakes a process on the processor of the one that has sent it something, where it
-    waits although another processor is idle. Does nothing on a machine with one.
+    waits although another processor is idle. Afterwards all may use the caller's again. Nothing is
+    done on a machine with one.
     """
     processors = os.sched_getaffinity(0)
     shared = {min(processors)}
     if processors == shared:
         yield
         return
-    _place([server, *children(server)], processors - shared)
-    _place(others, shared)
     try:
+        _place(_with_children(server), processors - shared)
+        _place(others, shared)
         yield
     finally:
-        _place([server, *children(server), *others], processors)
+        _place([*_with_children(server), *others], processors)
+
+
+def _with_children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [pid, *children(pid)]
+    return []  # it has ended
 
 
 def _place(pids: Iterable[int], processors: set[int]) -> None:

@@ -2,7 +2,7 @@
 
 Each has a copy of one database with the rows, whose files are alike to the byte, and begins after a
 checkpoint. No autovacuum looks at the table meanwhile, which would work for one of the two. Service
-and worker have deleted another key before, so their statements are prepared, as in production.
+and worker have deleted a small key before, so their statements are prepared, as in production.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from benchmarks.cpu import cpu_seconds_of_server
 from benchmarks.installation import Installation
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
-from benchmarks.server import Server
 
 BUDGET = 1.0
 """Of a million rows: what a deletion does besides takes as long as some ten thousand."""
 
 ROWS = 1_000_000
+_FEW = 100
 _PATIENCE = 600.0
 _CONNECTIONS = DEFAULT_LIMITS.at_once
 _ACCOUNT = "purged"
@@ -66,9 +66,10 @@ class _Took:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """An installation whose database has the key with its rows."""
+    """An installation whose database has the key with its rows, and a small one."""
 
     installation: Installation
+    small: UUID
     key: UUID
     rows: int
 
@@ -104,7 +105,7 @@ class _Scene:
                     runner.run(purge_deleted(worker.sessions))
                     return operation
 
-                delete(_create_key(service, token, 2))
+                delete(self.small)
                 asyncio.run(_checkpoint(copy))
                 measured = self._begin(service.cpu_seconds)
                 operation = delete(self.key)
@@ -134,7 +135,7 @@ def measure_purge(installation: Installation, rows: int = ROWS, effort: Effort =
     budget = BUDGET if rows >= ROWS else None
     began = time.perf_counter()
     with installation.copied(_FILLED) as filled:
-        scene = _Scene(installation, _fill(filled, rows), rows)
+        scene = _Scene(installation, _fill(filled, 1, _FEW), _fill(filled, 2, rows), rows)
         prepared = time.perf_counter() - began
         pairs: list[tuple[_Took, _Took]] = []
         ratios: list[float] = []
@@ -162,15 +163,8 @@ def measure_purge(installation: Installation, rows: int = ROWS, effort: Effort =
     )
 
 
-def _fill(filled: Installation, rows: int) -> UUID:
+def _fill(filled: Installation, number: int, rows: int) -> UUID:
     """Create a key through the service, and its trades by SQL."""
-    with filled.service() as service:
-        key = _create_key(service, filled.token(_ACCOUNT), 1)
-    asyncio.run(_fill_trades(filled, key, rows))
-    return key
-
-
-def _create_key(service: Server, token: str, number: int) -> UUID:
     new: dict[str, Any] = {
         "label": f"Purged {number}",
         "exchange": "binance",
@@ -180,7 +174,10 @@ def _create_key(service: Server, token: str, number: int) -> UUID:
         "api_secret": f"secret{number:058}",
         "verify": False,
     }
-    return UUID(service.call("POST", _PATH, token, new)["id"])
+    with filled.service() as service:
+        key = UUID(service.call("POST", _PATH, filled.token(_ACCOUNT), new)["id"])
+    asyncio.run(_fill_trades(filled, key, rows))
+    return key
 
 
 async def _fill_trades(filled: Installation, key: UUID, rows: int) -> None:

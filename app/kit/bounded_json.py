@@ -32,6 +32,9 @@ _STRING = re.compile(rb'"[^"]*"')
 _MAX_QUOTES = 4 * MAX_VALUES
 """Two of each value, and two of its name if it is a member."""
 
+_NESTED = re.compile(rb'":\s*+(?:\{|-?[0-9]++[.eE])')
+_HEAD = 4096
+"""How far a document is looked at for objects and fractions, which the items of a batch share."""
 _SCALARS = {str, int, bool, type(None)}
 _LONG = 16 * 1024
 """From how many bytes on it is worth trying whether a document is plain."""
@@ -57,8 +60,10 @@ def loads(sent: bytes) -> Any:
     after parsing, nothing else shows it. Raises `OutOfBounds`, also for a member named twice, of
     which parsers keep different ones.
     """
-    if len(sent) >= _LONG and (plain := _plain(sent)) is not None:
-        return plain
+    if len(sent) >= _LONG and not _NESTED.search(sent, 0, _HEAD):
+        plain = _plain(sent)
+        if plain is not None:
+            return plain
     if sent.count(b"{") + sent.count(b"[") > MAX_DEPTH or len(sent) > MAX_VALUES:
         _check_size(sent)
     return _DECODER.decode(sent.decode().removeprefix(_BYTE_ORDER_MARK))

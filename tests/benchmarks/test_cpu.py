@@ -77,3 +77,7 @@ def test_a_server_and_others_are_on_different_processors_as_long_as_it_is_wanted
             assert of_server | of_other == processors
             assert len(processors) == 1 or not of_server & of_other
         assert os.sched_getaffinity(server.pid) == os.sched_getaffinity(other.pid) == processors
+
+        with apart(server.pid, other.pid):
+            server.communicate(b"\n")
+        assert os.sched_getaffinity(other.pid) == processors

@@ -266,3 +266,26 @@ async def _hold(sessions: async_sessionmaker[AsyncSession], **columns: Any) -> N
         await session.execute(
             update(Operation).values(columns).execution_options(synchronize_session=False)
         )
+
+
+async def test_each_of_very_many_keys_may_have_data_of_the_next_minutes(busy_world: World) -> None:
+    """Each makes a mark of its own: no statement may grow with their number."""
+    database = busy_world.context.database
+    user = busy_world.user()
+    bot, _, _ = await user.ready_bot()
+    row = text(
+        "INSERT INTO equity_snapshots (account_id, bot_id, id, key_id, exchange, environment,"
+        " contract_type, at, equity, balance, unrealised_pnl, settle, reset)"
+        " SELECT :account, :bot, n::text, gen_random_uuid(), 'bybit', 'testnet', 'linear',"
+        " now() + interval '1 minute', 1, 1, 0, 'USDT', false FROM generate_series(1, 300) AS n"
+    )
+    async with database.sessions.begin() as session:
+        await session.execute(row, {"account": bot.account_id, "bot": bot.id})
+    await user.post("/v1/data-deletions", {"scope": "all"})
+
+    assert await purge_deleted(database.sessions) == 1
+
+    (operation,) = await operations(busy_world)
+    assert operation.receipt is not None
+    assert operation.receipt["deleted"]["equity_snapshots"] == 300
+    assert operation.status == "succeeded"

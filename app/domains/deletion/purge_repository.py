@@ -52,7 +52,7 @@ class PurgeRepository:
         self._even_held = claimed.kind == "close_account"
 
     async def any_left(self, slices: Sequence[tuple[DataKind, Slice]]) -> list[bool]:
-        """Return whether each slice has a row. Nearly all slices of most operations have none."""
+        """Return whether each of a few slices has a row. Of most operations, few have."""
         newest = [
             select(kind.table.c[kind.order])
             .where(*self._covered(kind, kind.table, part))

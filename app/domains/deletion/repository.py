@@ -27,6 +27,10 @@ from app.domains.trading.marks import FOREVER, Mark, not_covered, read_marks
 
 _MARKS = cast("Table", DeletionMark.__table__)
 _INSTANT = timedelta(microseconds=1)
+_TOGETHER = 16
+"""How many slices of a kind one statement reads: each number makes a text of its own, which is kept
+prepared.
+"""
 _SHOWING_DATA = ("position.close", "account.change")
 """Actions whose stored responses show trading data or count them."""
 
@@ -104,21 +108,29 @@ class DeletionRepository:
         """
         now = await self.now()
         ends = {(mark.environment, mark.key_id): now for mark in marks}
-        parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
-        ahead = union_all(
-            *(self._ahead(number, *parts[number], now) for number in range(len(parts)))
-        )
-        for number, key_id, latest in (await self._session.execute(ahead)).all():
-            _, part = parts[number]
-            place = part.environment, key_id
-            # Rows without a key have the database's time, whose clock may be set back.
-            if key_id is None or part.key_id is not None:
-                place = part.mark.environment, part.mark.key_id
-            ends[place] = max(ends.get(place, now), latest + _INSTANT)
+        for kind in KINDS:
+            parts = list(slices(kind, marks))
+            for first in range(0, len(parts), _TOGETHER):
+                some = parts[first : first + _TOGETHER]
+                for number, key_id, latest in await self._ahead(kind, some, now):
+                    part = some[number]
+                    place = part.environment, key_id
+                    # Rows without a key have the database's time, whose clock may be set back.
+                    if key_id is None or part.key_id is not None:
+                        place = part.mark.environment, part.mark.key_id
+                    ends[place] = max(ends.get(place, now), latest + _INSTANT)
         return [Mark(*place, end) for place, end in ends.items()]
 
-    def _ahead(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
-        """Return, under this number, the latest time of each key that has one from now on."""
+    async def _ahead(
+        self, kind: DataKind, parts: Sequence[Slice], now: datetime
+    ) -> Sequence[tuple[int, UUID | None, datetime]]:
+        """Return the latest time of each key that has one from now on, with its part's number."""
+        latest = (self._latest(number, kind, part, now) for number, part in enumerate(parts))
+        found = await self._session.execute(union_all(*latest))
+        return [(number, key_id, at) for number, key_id, at in found]
+
+    def _latest(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
+        """Return the statement for a part."""
         rows = kind.table.alias()
         at = kind.time(rows)
         return (

@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.schemas import DeletionPreview
 from app.domains.operations.schemas import Operation, OperationPhase
 from app.domains.trading.kinds import KINDS
+from app.domains.trading.marks import FOREVER, Mark
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
@@ -261,3 +263,28 @@ def test_an_operation_tells_that_it_counted_and_then_which_rows_went() -> None:
     words, _ = get_args(OperationPhase.__value__)
     phases = ("counted", *(kind.name for kind in KINDS))
     assert get_args(words)[: len(phases)] == phases
+
+
+async def test_each_of_many_keys_is_deleted_up_to_its_own_latest_time(world: World) -> None:
+    """More keys than one statement reads."""
+    bot, _, _ = await world.user().ready_bot()
+    keys = {uuid4(): minutes for minutes in range(1, 41)}
+    row = text(
+        "INSERT INTO equity_snapshots (account_id, bot_id, id, key_id, exchange, environment,"
+        " contract_type, at, equity, balance, unrealised_pnl, settle, reset)"
+        " VALUES (:account, :bot, :name, :key, 'bybit', 'testnet', 'linear', :at, 1, 1, 0, 'USDT',"
+        " false)"
+    )
+    now = datetime.now(UTC)
+    async with world.context.database.sessions.begin() as session:
+        for key, minutes in keys.items():
+            at = now + timedelta(minutes=minutes)
+            of = {"account": bot.account_id, "bot": bot.id}
+            await session.execute(row, of | {"name": str(key), "key": key, "at": at})
+        deletions = DeletionRepository(session=session, account_id=bot.account_id)
+        ends = await deletions.up_to_now([Mark("testnet", key, FOREVER) for key in keys])
+
+    just_after = timedelta(microseconds=1)
+    assert {mark.key_id: mark.cutoff for mark in ends} == {
+        key: now + timedelta(minutes=minutes) + just_after for key, minutes in keys.items()
+    }
