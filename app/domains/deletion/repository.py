@@ -1,7 +1,8 @@
 """The SQL of deletions: what one would delete, and the marks that delete it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, cast
 from uuid import UUID
 
@@ -28,9 +29,7 @@ from app.domains.trading.marks import FOREVER, Mark, not_covered, read_marks
 _MARKS = cast("Table", DeletionMark.__table__)
 _INSTANT = timedelta(microseconds=1)
 _TOGETHER = 16
-"""How many slices of a kind one statement reads: each number makes a text of its own, which is kept
-prepared.
-"""
+"""How many slices one statement reads at most."""
 _SHOWING_DATA = ("position.close", "account.change")
 """Actions whose stored responses show trading data or count them."""
 
@@ -108,29 +107,19 @@ class DeletionRepository:
         """
         now = await self.now()
         ends = {(mark.environment, mark.key_id): now for mark in marks}
-        for kind in KINDS:
-            parts = list(slices(kind, marks))
-            for first in range(0, len(parts), _TOGETHER):
-                some = parts[first : first + _TOGETHER]
-                for number, key_id, latest in await self._ahead(kind, some, now):
-                    part = some[number]
-                    place = part.environment, key_id
-                    # Rows without a key have the database's time, whose clock may be set back.
-                    if key_id is None or part.key_id is not None:
-                        place = part.mark.environment, part.mark.key_id
-                    ends[place] = max(ends.get(place, now), latest + _INSTANT)
+        for some in _groups([(kind, part) for kind in KINDS for part in slices(kind, marks)]):
+            latest_times = (self._latest(number, *one, now) for number, one in enumerate(some))
+            for number, key_id, latest in await self._session.execute(union_all(*latest_times)):
+                _, part = some[number]
+                place = part.environment, key_id
+                # Rows without a key have the database's time, whose clock may be set back.
+                if key_id is None or part.key_id is not None:
+                    place = part.mark.environment, part.mark.key_id
+                ends[place] = max(ends.get(place, now), latest + _INSTANT)
         return [Mark(*place, end) for place, end in ends.items()]
 
-    async def _ahead(
-        self, kind: DataKind, parts: Sequence[Slice], now: datetime
-    ) -> Sequence[tuple[int, UUID | None, datetime]]:
-        """Return the latest time of each key that has one from now on, with its part's number."""
-        latest = (self._latest(number, kind, part, now) for number, part in enumerate(parts))
-        found = await self._session.execute(union_all(*latest))
-        return [(number, key_id, at) for number, key_id, at in found]
-
     def _latest(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
-        """Return the statement for a part."""
+        """Return, under this number, the latest time of each key that has one from now on."""
         rows = kind.table.alias()
         at = kind.time(rows)
         return (
@@ -184,3 +173,19 @@ class DeletionRepository:
 def whole_key(key_id: UUID) -> list[Mark]:
     """Return the mark that covers all data of a key, at any time."""
     return [Mark(None, key_id, FOREVER)]
+
+
+def _groups(parts: Sequence[tuple[DataKind, Slice]]) -> Iterator[list[tuple[DataKind, Slice]]]:
+    """Yield slices that one statement reads. Each text is kept prepared, so few shall differ: more
+    than a few slices are read in groups of one kind and size, and what is left one by one.
+    """
+    if len(parts) <= _TOGETHER:
+        yield list(parts)
+        return
+    for _, of_kind in groupby(parts, key=lambda one: one[0].name):
+        some = list(of_kind)
+        grouped = len(some) - len(some) % _TOGETHER
+        for first in range(0, grouped, _TOGETHER):
+            yield some[first : first + _TOGETHER]
+        for one in some[grouped:]:
+            yield [one]
