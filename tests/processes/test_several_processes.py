@@ -22,6 +22,7 @@ from tests.processes.running import (
     all_end,
     eventually,
     free_port,
+    free_ports,
     log_lines,
 )
 
@@ -148,9 +149,10 @@ def test_ports_for_operators_leave_out_the_port_of_requests(installation: Instal
 def test_a_taken_port_for_operators_is_reported_before_anything_starts(
     installation: Installation,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        last = taken.getsockname()[1]
-        changes = {"port": free_port(), "operations_port": last - 1}
+    first = free_ports()
+    last = first + PROCESSES - 1
+    with socket.create_server(("127.0.0.1", last)):
+        changes = {"port": free_port(), "operations_port": first}
         command = ("serve", "--processes", str(PROCESSES))
         process = installation.command(*command, role="api", **changes)
         assert process.wait() == 1
