@@ -1,5 +1,6 @@
 """The pages of bots in a real browser."""
 
+import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import Route, expect
@@ -52,6 +53,30 @@ async def test_a_bot_is_added_gets_a_key_is_paused_renamed_and_deleted(person: P
     await person.sees_no_serious_fault()
     await page.get_by_role("button", name="Delete bot").click()
     await expect(page.get_by_role("heading", name="No bots yet")).to_be_visible()
+
+
+async def test_nothing_is_read_of_a_bot_whose_deletion_is_announced_first(person: Person) -> None:
+    """The event arrives before the response: else the page would ask for a bot that is gone."""
+    page = person.page
+    bot = await new_bot(person, "Grid")
+    await person.opens(f"/bots/{bot['id']}")
+    read: list[str] = []
+
+    async def answer_late(route: Route) -> None:
+        if route.request.method != "DELETE":
+            read.append(route.request.url)
+            await route.continue_()
+            return
+        read.clear()
+        deleted = await person.api.delete(f"/v1/bots/{bot['id']}")
+        await asyncio.sleep(1)
+        await route.fulfill(status=deleted.status_code)
+
+    await page.route(f"**/v1/bots/{bot['id']}", answer_late)
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("button", name="Delete bot").click()
+    await expect(page.get_by_role("heading", name="No bots yet")).to_be_visible()
+    assert read == []
 
 
 async def test_each_rule_of_assignment_is_explained(person: Person) -> None:

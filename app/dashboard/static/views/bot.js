@@ -3,7 +3,7 @@
 import { get, patch } from "../kit/api.js";
 import { useExchanges } from "../kit/exchanges.js";
 import { ago, counted, time } from "../kit/format.js";
-import { html, useEffect, useState } from "../kit/html.js";
+import { html, useEffect, useRef, useState } from "../kit/html.js";
 import { useResource } from "../kit/resource.js";
 import { may } from "../kit/session.js";
 import { EnvironmentBadge, PresenceBadge } from "../parts/badges.js";
@@ -27,14 +27,17 @@ const FAR = /^(key|asset|freeze)\./;
 /** @param {{ id: string }} props */
 export function View({ id }) {
   useExchanges();
+  const deleting = useRef(false);
   const resource = useResource(
     `/v1/bots/${id}`,
     (stop) => get(`/v1/bots/${id}`, {}, stop),
-    (event) => event.bot_id === id || FAR.test(event.type),
+    (event) => !deleting.current && (event.bot_id === id || FAR.test(event.type)),
   );
   const { reload, problem } = resource;
   useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === "visible" && void reload(), READ_MILLISECONDS);
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible" && !deleting.current) void reload();
+    }, READ_MILLISECONDS);
     return () => clearInterval(timer);
   }, [id]);
   if (problem?.status === 404 || problem?.code === "invalid_request") {
@@ -42,12 +45,12 @@ export function View({ id }) {
       <a class="button" href="/bots">Open all bots</a><//>`;
   }
   return html`<${Loaded} resource=${resource} what="the bot">
-    ${(/** @type {Bot} */ bot) => html`<${Page} bot=${bot} reload=${reload} />`}
+    ${(/** @type {Bot} */ bot) => html`<${Page} bot=${bot} reload=${reload} deleting=${deleting} />`}
   <//>`;
 }
 
-/** @param {OfBot} props */
-function Page({ bot, reload }) {
+/** @param {OfBot & { deleting: { current: boolean } }} props `deleting`: set while nothing may be read of the bot */
+function Page({ bot, reload, deleting }) {
   const [dialog, setDialog] = useState(/** @type {"" | "rename" | "delete"} */ (""));
   const [busy, setBusy] = useState(false);
   const close = () => setDialog("");
@@ -92,7 +95,7 @@ function Page({ bot, reload }) {
     <${Token} bot=${bot} />
     <${BotEvents} bot=${bot} />
     ${dialog === "rename" && html`<${RenameBot} bot=${bot} onClose=${close} onChanged=${reload} />`}
-    ${dialog === "delete" && html`<${DeleteBot} bot=${bot} onClose=${close} />`}
+    ${dialog === "delete" && html`<${DeleteBot} bot=${bot} reload=${reload} deleting=${deleting} onClose=${close} />`}
   `;
 }
 

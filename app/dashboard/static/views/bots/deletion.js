@@ -7,10 +7,21 @@ import { go } from "../../kit/router.js";
 import { Confirm } from "../../parts/dialog.js";
 import { done } from "../../parts/notice.js";
 
-/** @param {{ bot: import("../../../types/api").Bot, onClose: () => void }} props */
-export function DeleteBot({ bot, onClose }) {
+/**
+ * @param {import("../bot.js").OfBot & { deleting: { current: boolean }, onClose: () => void }} props
+ *   `deleting`: set while nothing may be read of the bot
+ */
+export function DeleteBot({ bot, reload, deleting, onClose }) {
   const erase = async () => {
-    await remove(`/v1/bots/${bot.id}`);
+    // The event of the deletion may arrive before its response.
+    deleting.current = true;
+    try {
+      await remove(`/v1/bots/${bot.id}`);
+    } catch (error) {
+      deleting.current = false;
+      void reload();
+      throw error;
+    }
     done(`The bot “${bot.name}” was deleted.`);
     go("/bots");
   };
