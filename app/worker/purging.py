@@ -162,7 +162,7 @@ class _Purge:
             async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
                 done, _ = await claims.progress(session, self._claimed)
                 repository = PurgeRepository(session=session, claimed=self._claimed)
-                if len(plan.slices) <= FEW_SLICES:
+                if 0 < len(plan.slices) <= FEW_SLICES:
                     left = await repository.any_left([(one.kind, one.part) for one in plan.slices])
                     for planned, is_left in zip(plan.slices, left, strict=True):
                         planned.empty = not is_left

@@ -289,3 +289,15 @@ async def test_each_of_very_many_keys_may_have_data_of_the_next_minutes(busy_wor
     assert operation.receipt is not None
     assert operation.receipt["deleted"]["equity_snapshots"] == 300
     assert operation.status == "succeeded"
+
+
+async def test_an_operation_without_marks_succeeds(world: World) -> None:
+    await world.user().post("/v1/data-deletions", {"scope": "all"})
+    sessions = world.context.database.sessions
+    async with sessions.begin() as session:
+        await session.execute(update(Operation).values(scope={"marks": []}))
+
+    assert await purge_deleted(sessions) == 1
+
+    (operation,) = await operations(world)
+    assert operation.status == "succeeded"
